@@ -1,0 +1,1 @@
+"""Anytime prediction with thin sub-networks: a reproduction of Lee & Shin (2018)."""

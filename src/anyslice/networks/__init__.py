@@ -1,0 +1,57 @@
+"""Every network of the paper behind one interface: `build(name, **hyperparameters)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.networks.is_resnext import ISResNeXt
+from anyslice.networks.resnext import IResNeXt
+
+
+def _resnext(**hyperparameters: Any) -> AnytimeNetwork:
+    return IResNeXt(K=1, **hyperparameters)
+
+
+NETWORKS = {
+    "resnext": _resnext,
+    "i-resnext": IResNeXt,
+    "is-resnext": ISResNeXt,
+}
+
+
+def build(
+    name: str,
+    *,
+    classes: int | Sequence[int],
+    image_size: int,
+    image_channels: int = 3,
+    **hyperparameters: Any,
+) -> AnytimeNetwork:
+    """The named network, freshly initialised.
+
+    Args:
+        name: one of NETWORKS.
+        classes: labels, or the labels of each level, fine to coarse.
+        image_size: side of the square images in pixels.
+        image_channels: 3 or 1.
+        hyperparameters: the network's own, in the paper's letters (L, W, B, C, K).
+
+    Raises:
+        ValueError: if the name is unknown or a hyper-parameter cannot work.
+    """
+    if name not in NETWORKS:
+        raise ValueError(f"no network is called {name!r}: choose from {', '.join(NETWORKS)}")
+    try:
+        return NETWORKS[name](
+            classes=classes,
+            image_size=image_size,
+            image_channels=image_channels,
+            **hyperparameters,
+        )
+    except TypeError as error:
+        raise ValueError(f"network {name!r}: {error}") from error
+
+
+__all__ = ["NETWORKS", "AnytimeNetwork", "Logits", "build"]

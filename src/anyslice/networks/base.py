@@ -1,0 +1,102 @@
+"""The one interface of all networks: K sub-networks that share their parameters.
+
+Sub-networks count from 1 (thinnest or shallowest) to K (the full network), as f_1 ... f_K in
+equation (1) of the paper. A fixed-budget network is the case K = 1.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+Logits = Tensor | tuple[Tensor, ...]
+"""Logits of one sub-network: (N, classes), or a tuple of D such tensors, fine to coarse."""
+
+
+class AnytimeNetwork(nn.Module, ABC):
+    """A network with K sub-networks and, for a hierarchy, D label levels.
+
+    Attributes:
+        K: number of sub-networks.
+        classes: number of labels of each level, fine to coarse; D is its length.
+        image_size: side in pixels of the square images the network takes.
+        image_channels: 3 for RGB, 1 for grey images.
+    """
+
+    def __init__(
+        self, *, K: int, classes: int | Sequence[int], image_size: int, image_channels: int
+    ) -> None:
+        super().__init__()
+        self.K = K
+        self.classes = classes if isinstance(classes, int) else tuple(classes)
+        self.image_size = image_size
+        self.image_channels = image_channels
+
+    @property
+    def D(self) -> int:
+        """Number of label levels (1 without a hierarchy)."""
+        return 1 if isinstance(self.classes, int) else len(self.classes)
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> list[Logits]:
+        """Logits of all K sub-networks, thinnest or shallowest first.
+
+        Args:
+            images: (N, channels, size, size), normalised.
+        """
+
+    def passes(self, images: Tensor) -> Iterator[list[tuple[int, Logits]]]:
+        """Groups of (k, logits) for training: call backward on each group before the next.
+
+        Networks whose sub-networks share one forward pass yield one group. The gradients that
+        accumulate over all groups are those of the joint loss, equation (1).
+        """
+        yield list(enumerate(self(images), start=1))
+
+    @abstractmethod
+    def subnetwork(self, k: int) -> nn.Module:
+        """The k-th sub-network as a stand-alone module, its forward giving `Logits`.
+
+        It holds copies of only those weights that sub-network k needs. In eval mode it gives the
+        logits of `forward(images)[k - 1]`.
+
+        Raises:
+            ValueError: if k is not in 1 ... K.
+        """
+
+    def refine(self, images: Tensor) -> Iterator[Logits]:
+        """Logits of sub-network 1, 2, ... K, each step computing only what is new.
+
+        Raises:
+            TypeError: if the network is not interruptible (its sub-networks share no results).
+        """
+        raise TypeError(
+            f"{type(self).__name__} is not interruptible: its sub-networks share no intermediate "
+            "results. Use subnetwork(k), or IS-ResNeXt, MSDNet or a shallow ResNeXt."
+        )
+
+    def check_k(self, k: int) -> None:
+        """Raise ValueError unless k is in 1 ... K."""
+        if not 1 <= k <= self.K:
+            raise ValueError(f"there is no sub-network {k}: k must be in 1 ... {self.K}")
+
+
+class Standalone(nn.Module):
+    """A K = 1 network as an ordinary module: images to the logits of its only sub-network."""
+
+    def __init__(self, network: AnytimeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Logits:
+        """Logits (N, classes), or a tuple over the D levels, of images (N, channels, H, W)."""
+        logits: Logits = self.network(images)[0]
+        return logits
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise ValueError(message) unless the condition holds: for hyper-parameters."""
+    if not condition:
+        raise ValueError(message)

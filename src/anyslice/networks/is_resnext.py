@@ -1,0 +1,242 @@
+"""IS-ResNeXt: K sub-features, each block's k-th output a function of the first k inputs only.
+
+    x = [x_1; ...; x_K]   sub-features of width W / K, kept apart through the whole network
+
+    a_j = conv1_j(relu(bn1([x_1; ...; x_j])))      1x1,  j W/K -> C/K B   (j = 1 ... K)
+    b   = conv2  (relu(bn2([a_1; ...; a_K])))      3x3, C groups of B
+    y   = conv3  (relu(bn3(b))) + x                1x1, K groups of C/K B -> W/K
+    logits_k = head_k([x_1; ...; x_k])
+
+(Section 3.2; a_j here is the group of C/K branches that belong to sub-feature j.) BN is shared, as
+it must be: what sub-network k computes, sub-network k + 1 uses again. So one forward pass gives
+all outputs, one backward pass the gradient of equation (1), and the network is interruptible.
+
+The weights of conv1 are kept as K blocks, so no zero is stored. Training puts them into one dense
+convolution, which is faster than K narrow ones; `subnetwork(k)` and `refine` run the narrow ones,
+so they multiply no zero.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anyslice.networks.base import AnytimeNetwork, Logits, require
+from anyslice.networks.heads import make_head
+from anyslice.networks.norm import copy_norm
+from anyslice.networks.stem import Scales, Stem, downscale
+
+
+class PrefixConv(nn.Module):
+    """conv1: a 1x1 convolution whose j-th group of outputs sees the first j sub-features.
+
+    `parts[j - 1]` is the weight of group j, (out / K, j in / K, 1, 1).
+    """
+
+    def __init__(self, in_width: int, out_width: int, K: int) -> None:
+        super().__init__()
+        self.in_width = in_width
+        self.parts = nn.ParameterList(
+            nn.Parameter(nn.Conv2d(j * in_width // K, out_width // K, 1).weight.detach())
+            for j in range(1, K + 1)
+        )
+
+    def dense(self) -> Tensor:
+        """The whole weight, (out, in, 1, 1), block lower triangular."""
+        return torch.cat(
+            [F.pad(w, (0, 0, 0, 0, 0, self.in_width - w.shape[1])) for w in self.parts]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in, H, W) to (N, out, H, W), all K groups at once."""
+        return F.conv2d(x, self.dense())
+
+
+class SparseBlock(nn.Module):
+    """The sparse residual block: W features in K sub-features, C branches of bottleneck B."""
+
+    def __init__(self, W: int, B: int, C: int, K: int) -> None:
+        super().__init__()
+        self.K = K
+        self.norm1 = nn.BatchNorm2d(W)
+        self.conv1 = PrefixConv(W, C * B, K)
+        self.norm2 = nn.BatchNorm2d(C * B)
+        self.conv2 = nn.Conv2d(C * B, C * B, 3, padding=1, groups=C, bias=False)
+        self.norm3 = nn.BatchNorm2d(C * B)
+        self.conv3 = nn.Conv2d(C * B, W, 1, groups=K, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, W, H, W) to the same shape, the k-th sub-feature from the first k."""
+        a = self.conv1(F.relu(self.norm1(x)))
+        b = self.conv2(F.relu(self.norm2(a)))
+        y: Tensor = x + self.conv3(F.relu(self.norm3(b)))
+        return y
+
+    def step(self, x: Tensor, k: int, normalised: list[Tensor]) -> Tensor:
+        """The k-th sub-feature of the output, reusing what the steps before k left (eval mode).
+
+        Args:
+            x: (N, W / K, H, W), the k-th sub-feature of the input.
+            k: 1 ... K.
+            normalised: relu(bn1(x_j)) for j < k; the k-th is appended.
+        """
+        wide = part_of(self.norm1.num_features, k, self.K)
+        narrow = part_of(self.norm2.num_features, k, self.K)
+        normalised.append(_norm_relu(x, self.norm1, wide))
+        a = F.conv2d(torch.cat(normalised, dim=1), self.conv1.parts[k - 1])
+        b = F.conv2d(
+            _norm_relu(a, self.norm2, narrow),
+            self.conv2.weight[narrow],
+            padding=1,
+            groups=self.conv2.groups // self.K,
+        )
+        return x + F.conv2d(_norm_relu(b, self.norm3, narrow), self.conv3.weight[wide])
+
+    def first(self, k: int) -> SparseBlock:
+        """A copy with the weights of the first k sub-features only."""
+        W, inner, K = self.norm1.num_features, self.norm2.num_features, self.K
+        wide, narrow = slice(k * W // K), slice(k * inner // K)
+        C = self.conv2.groups
+        block = SparseBlock(k * W // K, inner // C, k * C // K, k)
+        with torch.no_grad():
+            for mine, theirs in zip(block.conv1.parts, self.conv1.parts, strict=False):
+                mine.copy_(theirs)
+            block.conv2.weight.copy_(self.conv2.weight[narrow])
+            block.conv3.weight.copy_(self.conv3.weight[wide])
+            copy_norm(block.norm1, self.norm1, wide)
+            copy_norm(block.norm2, self.norm2, narrow)
+            copy_norm(block.norm3, self.norm3, narrow)
+        return block
+
+
+def part_of(width: int, k: int, K: int) -> slice:
+    """The channels of sub-feature k among `width` channels of K sub-features."""
+    return slice((k - 1) * width // K, k * width // K)
+
+
+def _norm_relu(x: Tensor, norm: nn.BatchNorm2d, channels: slice) -> Tensor:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return F.relu(
+        F.batch_norm(
+            x,
+            norm.running_mean[channels],
+            norm.running_var[channels],
+            norm.weight[channels],
+            norm.bias[channels],
+            eps=norm.eps,
+        )
+    )
+
+
+def sub_features(stem: Stem, scales: nn.ModuleList, K: int, images: Tensor) -> Iterator[Tensor]:
+    """The last block's output, sub-feature by sub-feature: K tensors (N, W_last / K, H, W)."""
+    caches: dict[nn.Module, list[Tensor]] = {b: [] for blocks in scales for b in blocks}
+    for k in range(1, K + 1):
+        x = stem(images, part_of(stem.conv.out_channels, k, K))
+        for s, blocks in enumerate(scales):
+            x = downscale(x) if s else x
+            for block in blocks:
+                x = block.step(x, k, caches[block])
+        yield x
+
+
+class SparseSubnetwork(nn.Module):
+    """Sub-network k of an IS-ResNeXt: its first k sub-features and its head, nothing else."""
+
+    def __init__(self, network: ISResNeXt, k: int) -> None:
+        super().__init__()
+        self.k = k
+        width = k * network.W // network.K
+        self.stem = Stem(network.image_channels, width, network.image_size)
+        with torch.no_grad():
+            self.stem.conv.weight.copy_(network.stem.conv.weight[:width])
+        self.scales = nn.ModuleList(
+            nn.ModuleList(block.first(k) for block in blocks) for blocks in network.scales
+        )
+        self.head = copy.deepcopy(network.heads[k - 1])
+
+    def forward(self, images: Tensor) -> Logits:
+        """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
+        features = list(sub_features(self.stem, self.scales, self.k, images))
+        logits: Logits = self.head(torch.cat(features, dim=1))
+        return logits
+
+
+class ISResNeXt(AnytimeNetwork):
+    """IS-ResNeXt (Section 3.2).
+
+    Args:
+        L: number of blocks, a multiple of the number of scales (the depth is 3 L + 2).
+        W: width of the features at the first scale, a multiple of K.
+        B: width of a branch's bottleneck at the first scale.
+        C: cardinality, a multiple of K.
+        K: number of sub-networks.
+        classes: labels, or the labels of each level, fine to coarse.
+        image_size: side of the images in pixels.
+        image_channels: 3 or 1.
+
+    Raises:
+        ValueError: if a hyper-parameter cannot work, saying what would.
+    """
+
+    def __init__(
+        self,
+        *,
+        L: int,
+        W: int,
+        B: int,
+        C: int,
+        K: int,
+        classes: int | Sequence[int],
+        image_size: int,
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
+        require(min(L, W, B, C, K) >= 1, "L, W, B, C and K must be at least 1")
+        require(W % K == 0, f"width W={W} must be a multiple of K={K} sub-features")
+        require(C % K == 0, f"C={C} branches must be a multiple of K={K} sub-networks")
+        scales = Scales.of(L, image_size)
+        self.L, self.W, self.B, self.C = L, W, B, C
+        self.stem = Stem(image_channels, W, image_size)
+        self.scales = nn.ModuleList(
+            nn.ModuleList(SparseBlock(W << s, B << s, C, K) for _ in range(scales.blocks_per_scale))
+            for s in range(scales.count)
+        )
+        last = W << (scales.count - 1)
+        self.heads = nn.ModuleList(make_head(k * last // K, classes) for k in range(1, K + 1))
+
+    def forward(self, images: Tensor) -> list[Logits]:
+        """Logits of all K sub-networks from one pass, thinnest first."""
+        x = self.stem(images)
+        for s, blocks in enumerate(self.scales):
+            x = downscale(x, parts=self.K) if s else x
+            for block in blocks:
+                x = block(x)
+        width = x.shape[1] // self.K
+        return [head(x[:, : k * width]) for k, head in enumerate(self.heads, start=1)]
+
+    def refine(self, images: Tensor) -> Iterator[Logits]:
+        """Logits of sub-network 1, 2, ... K, each step computing one more sub-feature.
+
+        All K steps together cost the full network and the K heads. Eval mode only: BN must not
+        see batch statistics.
+
+        Raises:
+            RuntimeError: in training mode.
+        """
+        if self.training:
+            raise RuntimeError("refine() needs eval mode: call network.eval() first")
+        features: list[Tensor] = []
+        for x in sub_features(self.stem, self.scales, self.K, images):
+            features.append(x)
+            yield self.heads[len(features) - 1](torch.cat(features, dim=1))
+
+    def subnetwork(self, k: int) -> nn.Module:
+        """The first k sub-features and head k, as a module that stores and multiplies no zero."""
+        self.check_k(k)
+        return SparseSubnetwork(self, k).train(self.training)

@@ -1,0 +1,197 @@
+"""ResNeXt (pre-activation) and I-ResNeXt, whose thin sub-networks are slices of it.
+
+    images -> stem -> [block x L/S] -> downscale -> [block x L/S] -> ... -> head_k -> logits_k
+
+    block(x, k) = x + conv3(relu(bn3_k( conv2(relu(bn2_k( conv1(relu(bn1_k(x))) ))) )))
+        conv1  1x1,          W     -> C_k B  channels    (first C_k B rows)
+        conv2  3x3 grouped,  C_k B -> C_k B  channels    (first C_k groups)
+        conv3  1x1,          C_k B -> W      channels    (first C_k B columns)
+
+Sub-network k uses C_k = k C / K branches of every block, its own BN layers and its own head; all
+convolutions are shared (Section 3.1). W and B double at each down-scaling. ResNeXt is the case
+K = 1, and sub-network k of I-ResNeXt is the ResNeXt of cardinality C_k.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, require
+from anyslice.networks.heads import make_head
+from anyslice.networks.norm import copy_norm
+from anyslice.networks.stem import Scales, Stem, downscale
+
+BatchNorm = Literal["independent", "shared"]
+
+
+class Norm(nn.Module):
+    """BN over the first `widths[k-1]` channels: one for each sub-network, or one shared by all."""
+
+    def __init__(self, widths: Sequence[int], batch_norm: BatchNorm) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        shared = batch_norm == "shared"
+        self.bn = nn.ModuleList(
+            nn.BatchNorm2d(w) for w in ([max(widths)] if shared else self.widths)
+        )
+        self.shared = shared
+
+    def forward(self, features: Tensor, k: int) -> Tensor:
+        """BN of sub-network k, then ReLU; (N, widths[k-1], H, W) to the same shape."""
+        bn = self.bn[0] if self.shared else self.bn[k - 1]
+        width = self.widths[k - 1]
+        normalised = F.batch_norm(
+            features,
+            bn.running_mean[:width],
+            bn.running_var[:width],
+            bn.weight[:width],
+            bn.bias[:width],
+            training=self.training,
+            momentum=bn.momentum,
+            eps=bn.eps,
+        )
+        return F.relu(normalised)
+
+    def slice(self, k: int) -> Norm:
+        """A copy with the parameters and statistics of sub-network k alone."""
+        sliced = Norm([self.widths[k - 1]], "independent")
+        source = self.bn[0] if self.shared else self.bn[k - 1]
+        copy_norm(sliced.bn[0], source, slice(self.widths[k - 1]))
+        return sliced
+
+
+class Block(nn.Module):
+    """One residual block of C branches of bottleneck width B, usable by its first C_k branches."""
+
+    def __init__(self, W: int, B: int, C: int, K: int, batch_norm: BatchNorm) -> None:
+        super().__init__()
+        self.cardinalities = [k * C // K for k in range(1, K + 1)]
+        self.widths = [c * B for c in self.cardinalities]
+        self.conv1 = nn.Conv2d(W, C * B, 1, bias=False)
+        self.conv2 = nn.Conv2d(C * B, C * B, 3, padding=1, groups=C, bias=False)
+        self.conv3 = nn.Conv2d(C * B, W, 1, bias=False)
+        self.norm1 = Norm([W] * K, batch_norm)
+        self.norm2 = Norm(self.widths, batch_norm)
+        self.norm3 = Norm(self.widths, batch_norm)
+
+    def forward(self, x: Tensor, k: int) -> Tensor:
+        """X + F_1(x) + ... + F_{C_k}(x), with the BN layers of sub-network k; (N, W, H, W)."""
+        width = self.widths[k - 1]
+        a = F.conv2d(self.norm1(x, k), self.conv1.weight[:width])
+        b = F.conv2d(
+            self.norm2(a, k),
+            self.conv2.weight[:width],
+            padding=1,
+            groups=self.cardinalities[k - 1],
+        )
+        return x + F.conv2d(self.norm3(b, k), self.conv3.weight[:, :width])
+
+    def copy_slice(self, k: int, source: Block) -> None:
+        """Take the weights that sub-network k of `source` uses; self has its cardinality."""
+        width = source.widths[k - 1]
+        with torch.no_grad():
+            self.conv1.weight.copy_(source.conv1.weight[:width])
+            self.conv2.weight.copy_(source.conv2.weight[:width])
+            self.conv3.weight.copy_(source.conv3.weight[:, :width])
+        self.norm1 = source.norm1.slice(k)
+        self.norm2 = source.norm2.slice(k)
+        self.norm3 = source.norm3.slice(k)
+
+
+class IResNeXt(AnytimeNetwork):
+    """I-ResNeXt (Section 3.1); with K = 1, ResNeXt.
+
+    Args:
+        L: number of blocks, a multiple of the number of scales (the depth is 3 L + 2).
+        W: width of the features at the first scale.
+        B: width of a branch's bottleneck at the first scale.
+        C: cardinality, a multiple of K.
+        K: number of sub-networks.
+        batch_norm: "independent" BN layers for each sub-network, or one "shared" by all
+            (Figure 3a); the heads are always independent.
+        classes: labels, or the labels of each level, fine to coarse.
+        image_size: side of the images in pixels.
+        image_channels: 3 or 1.
+
+    Raises:
+        ValueError: if a hyper-parameter cannot work, saying what would.
+    """
+
+    def __init__(
+        self,
+        *,
+        L: int,
+        W: int,
+        B: int,
+        C: int,
+        K: int,
+        batch_norm: BatchNorm = "independent",
+        classes: int | Sequence[int],
+        image_size: int,
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
+        require(min(L, W, B, C, K) >= 1, "L, W, B, C and K must be at least 1")
+        require(C % K == 0, f"C={C} branches must be a multiple of K={K} sub-networks")
+        scales = Scales.of(L, image_size)
+        self.L, self.W, self.B, self.C = L, W, B, C
+        self.batch_norm = batch_norm
+        self.stem = Stem(image_channels, W, image_size)
+        self.scales = nn.ModuleList(
+            nn.ModuleList(
+                Block(W << s, B << s, C, K, batch_norm) for _ in range(scales.blocks_per_scale)
+            )
+            for s in range(scales.count)
+        )
+        self.heads = nn.ModuleList(make_head(W << (scales.count - 1), classes) for _ in range(K))
+
+    def logits(self, x: Tensor, k: int) -> Logits:
+        """Logits of sub-network k from the stem's output x."""
+        for s, blocks in enumerate(self.scales):
+            x = downscale(x) if s else x
+            for block in blocks:
+                x = block(x, k)
+        out: Logits = self.heads[k - 1](x)
+        return out
+
+    def forward(self, images: Tensor) -> list[Logits]:
+        """Logits of all K sub-networks, thinnest first."""
+        x = self.stem(images)
+        return [self.logits(x, k) for k in range(1, self.K + 1)]
+
+    def passes(self, images: Tensor) -> Iterator[list[tuple[int, Logits]]]:
+        """One group per sub-network, so that training needs the memory of one pass.
+
+        The stem runs once; its gradient is accumulated over the K passes.
+        """
+        x = self.stem(images)
+        leaf = x.detach().requires_grad_()
+        for k in range(1, self.K + 1):
+            yield [(k, self.logits(leaf, k))]
+        x.backward(leaf.grad)
+
+    def subnetwork(self, k: int) -> nn.Module:
+        """The ResNeXt of cardinality C_k, with the weights of sub-network k."""
+        self.check_k(k)
+        sliced = IResNeXt(
+            L=self.L,
+            W=self.W,
+            B=self.B,
+            C=k * self.C // self.K,
+            K=1,
+            classes=self.classes,
+            image_size=self.image_size,
+            image_channels=self.image_channels,
+        )
+        sliced.stem = copy.deepcopy(self.stem)
+        sliced.heads[0] = copy.deepcopy(self.heads[k - 1])
+        for mine, theirs in zip(sliced.scales, self.scales, strict=True):
+            for block, source in zip(mine, theirs, strict=True):
+                block.copy_slice(k, source)
+        return Standalone(sliced).train(self.training)
