@@ -1,0 +1,1 @@
+"""The command line: every verb parses its arguments and calls the package, nothing more."""

@@ -1,0 +1,14 @@
+"""`anyslice`, the one command. Verbs import what is heavy themselves, so that --help is quick."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="anyslice")
+def main() -> None:
+    """Anytime prediction with thin sub-networks: data, training, FLOPs, figures.
+
+    Snakemake calls these verbs; each also works by itself.
+    """
