@@ -1,0 +1,41 @@
+# make demo    Figure 4a at the quick scale, from nothing
+# make test    all tests
+# make check   formatting, lint and types
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test check install lock
+
+demo: install
+	snakemake --cores all results/fig4a.pdf
+	@echo
+	@echo "figure  results/fig4a.pdf"
+	@echo "table   results/quick/fig4a.csv"
+
+test: install check
+	pytest -n 2
+
+check: install
+	ruff format --check .
+	ruff check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+install: $(VENV)/installed
+
+# The stamp is newer than the lock only after everything in it is installed.
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# After a change of dependencies in pyproject.toml; needs uv. uv.lock names addresses, so it goes.
+lock:
+	uv lock --quiet
+	uv export --quiet --all-groups --no-emit-project --no-header --format requirements-txt > requirements.lock
+	rm uv.lock

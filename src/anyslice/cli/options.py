@@ -1,0 +1,31 @@
+"""What several verbs share: the scale option, and errors without a traceback."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+scale_option = click.option(
+    "--scale",
+    default="quick",
+    show_default=True,
+    help="A scale in params/, or the path of a YAML file.",
+)
+
+
+def fail_clearly(verb: F) -> F:
+    """Turn the errors a user can cause into one message and exit status 1."""
+
+    @functools.wraps(verb)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return verb(*args, **kwargs)
+        except (ValueError, OSError, FloatingPointError) as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapper  # type: ignore[return-value]

@@ -1,0 +1,61 @@
+"""One look for all figures: print sizes, embedded fonts, colours that colour-blind readers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from anyslice.files import write_atomically
+
+COLUMN = 3.5
+PAGE = 7.0
+"""Widths in inches of one column and of a page in print."""
+
+_PALETTE = sns.color_palette("colorblind")
+COLOURS = {
+    "I-ResNeXt": _PALETTE[3],
+    "IS-ResNeXt": _PALETTE[0],
+    "MSDNet": _PALETTE[1],
+    "Shallow ResNeXt": _PALETTE[7],
+    "ResNet": _PALETTE[2],
+    "ResNeXt": _PALETTE[4],
+    "DenseNet-BC": _PALETTE[5],
+    "torchvision": _PALETTE[6],
+}
+MARKERS = {
+    "I-ResNeXt": "o",
+    "IS-ResNeXt": "s",
+    "MSDNet": "D",
+    "Shallow ResNeXt": "v",
+    "ResNet": "^",
+    "ResNeXt": "P",
+    "DenseNet-BC": "X",
+    "torchvision": "*",
+}
+
+
+@contextmanager
+def print_style() -> Iterator[None]:
+    """matplotlib and seaborn settings for a figure in print."""
+    settings = sns.axes_style("ticks") | sns.plotting_context("paper", font_scale=0.9)
+    with mpl.rc_context(settings | {"pdf.fonttype": 42, "axes.grid": True, "grid.alpha": 0.4}):
+        yield
+
+
+def caption(figure: Figure, text: str) -> None:
+    """What the figure shows, in small type below the axes."""
+    figure.supxlabel(text, fontsize=6, color="0.35")
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write <stem>.pdf and <stem>.png (300 dpi) atomically, the same bytes for the same figure."""
+    for suffix, metadata in ((".pdf", {"CreationDate": None}), (".png", {"Software": None})):
+        with write_atomically(stem.with_suffix(suffix)) as path:
+            figure.savefig(path, format=suffix[1:], dpi=300, metadata=metadata)
+    plt.close(figure)

@@ -1,0 +1,265 @@
+"""The parameters of a scale: a YAML file, checked, as frozen dataclasses.
+
+A *scale* is one setting of the whole study (quick, paper). It lists data sets, for each the *runs*
+(a network with its hyper-parameters and a recipe), the seeds, and the figures. A *training* is a
+run with a seed. A recipe is given once for the scale; a data set and a run may override keys of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from anyslice.schema import ParameterError, check, read_mapping
+
+_STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ResNeXt:
+    """Pre-activation ResNeXt: L blocks, width W, C branches of bottleneck B."""
+
+    name: Literal["resnext"]
+    L: Positive
+    W: Positive
+    B: Positive
+    C: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IResNeXt:
+    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
+
+    name: Literal["i-resnext"]
+    L: Positive
+    W: Positive
+    B: Positive
+    C: Positive
+    K: Positive
+    batch_norm: Literal["independent", "shared"] = "independent"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ISResNeXt:
+    """IS-ResNeXt (Section 3.2): K thin sub-networks from one pass."""
+
+    name: Literal["is-resnext"]
+    L: Positive
+    W: Positive
+    B: Positive
+    C: Positive
+    K: Positive
+
+
+Network = Annotated[ResNeXt | IResNeXt | ISResNeXt, Field(discriminator="name")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Recipe:
+    """How a run is trained (Appendix A).
+
+    Where the paper and its authors' code differ, the paper's text is what the scales use.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images per step.
+        learning_rate: at the start.
+        lr_drops: fractions of the epochs after which the learning rate is multiplied by lr_factor.
+        lr_factor: see lr_drops.
+        momentum: of SGD, without dampening.
+        nesterov: Nesterov's momentum (the authors' code: off).
+        weight_decay: L2 penalty on all parameters.
+        initialisation: "msra" [14], or "pytorch" (the authors' code).
+        padding: of the random crop, "black" before normalisation or "mean" after it.
+        loss: over the sub-networks, "sum" (equation 1) or "mean".
+        selection: which epoch's weights are kept: the one of lowest validation error of the full
+            network ("best-full", the authors' code), or the "last".
+    """
+
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    lr_drops: tuple[Fraction, ...]
+    lr_factor: Fraction
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    nesterov: bool
+    weight_decay: Annotated[float, Field(ge=0)]
+    initialisation: Literal["msra", "pytorch"]
+    padding: Literal["black", "mean"]
+    loss: Literal["sum", "mean"]
+    selection: Literal["best-full", "last"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Run:
+    """A network and how it is trained; its key in the file is its name."""
+
+    network: Network
+    recipe: Recipe
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DatasetRuns:
+    """The runs on one data set, and the data set of the paper whose role it plays."""
+
+    role: str
+    recipe: Recipe
+    runs: dict[str, Run]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Figure:
+    """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
+
+    Attributes:
+        dataset: key in `datasets`.
+        lines: runs with K > 1, in the order of the legend.
+        points: runs with K = 1; those of one network family share a colour.
+    """
+
+    dataset: str
+    lines: tuple[str, ...]
+    points: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return self.lines + self.points
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Scale:
+    """One setting of the whole study.
+
+    Attributes:
+        description: one line, printed on every figure.
+        seeds: every run is trained once with each.
+        threads: CPU threads of one training.
+        gpus: GPUs of one training; 0 trains on the CPU.
+        recipe: what every run uses unless its data set or itself overrides it.
+        datasets: the runs of each data set.
+        figures: what each figure shows.
+        name: the file's name without its ending.
+        path: the file it was read from.
+    """
+
+    description: str
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    threads: Positive
+    gpus: Annotated[int, Field(ge=0)]
+    recipe: Recipe
+    datasets: dict[str, DatasetRuns]
+    figures: dict[str, Figure]
+    name: str
+    path: str
+
+    def run(self, name: str) -> Run:
+        """The run called "<dataset>/<run>".
+
+        Raises:
+            ParameterError: if the scale has no such run; the message lists those it has.
+        """
+        dataset, _, run = name.partition("/")
+        if dataset not in self.datasets or run not in self.datasets[dataset].runs:
+            choices = [f"{d}/{r}" for d, runs in self.datasets.items() for r in runs.runs]
+            raise ParameterError(
+                f"{self.path}: there is no run {name!r}; choose from {', '.join(choices)}"
+            )
+        return self.datasets[dataset].runs[run]
+
+    def figure(self, name: str) -> Figure:
+        """The figure of that name.
+
+        Raises:
+            ParameterError: if the scale has no such figure; the message lists those it has.
+        """
+        if name not in self.figures:
+            raise ParameterError(
+                f"{self.path}: there is no figure {name!r}; choose from {', '.join(self.figures)}"
+            )
+        return self.figures[name]
+
+
+def hyperparameters(network: Any) -> dict[str, Any]:
+    """The keyword arguments of `networks.build` besides the name."""
+    return {key: value for key, value in asdict(network).items() if key != "name"}
+
+
+def canonical(value: Any) -> str:
+    """A dataclass as one line of JSON: equal exactly when the parameters are."""
+    return json.dumps(asdict(value), sort_keys=True)
+
+
+def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
+    """Read and check a scale.
+
+    Args:
+        scale: a name in `folder`, or the path of a YAML file.
+        folder: where the scales are.
+
+    Raises:
+        ParameterError: if the file is missing or says something that cannot be.
+    """
+    path = Path(scale) if scale.endswith(".yaml") else folder / f"{scale}.yaml"
+    raw = _read(path, folder) | {"name": path.stem, "path": str(path)}
+    check(Recipe, raw.get("recipe"), path, ("recipe",))
+    for key, dataset in _mappings(raw, "datasets"):
+        at = ("datasets", key)
+        dataset["recipe"] = _override(raw["recipe"], dataset, path, at)
+        for name, run in _mappings(dataset, "runs"):
+            run["recipe"] = _override(dataset["recipe"], run, path, (*at, "runs", name))
+    scale = check(Scale, raw, path)
+    _check_figures(scale)
+    return scale
+
+
+def _override(
+    base: dict[str, Any], child: dict[str, Any], path: Path, at: tuple[str, ...]
+) -> dict[str, Any]:
+    """The recipe of a data set or run: the one above it with the keys that it overrides."""
+    keys = child.get("recipe", {})
+    merged = base | keys if isinstance(keys, dict) else keys
+    check(Recipe, merged, path, (*at, "recipe"))
+    return merged
+
+
+def _read(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        return read_mapping(path)
+    except FileNotFoundError:
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ParameterError(
+            f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
+        ) from None
+
+
+def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    children = parent.get(key)
+    if not isinstance(children, dict):
+        return []
+    return [(name, child) for name, child in children.items() if isinstance(child, dict)]
+
+
+def _check_figures(scale: Scale) -> None:
+    for name, figure in scale.figures.items():
+        at = f"{scale.path}: key 'figures.{name}"
+        if figure.dataset not in scale.datasets:
+            raise ParameterError(
+                f"{at}.dataset': {figure.dataset!r} is not in datasets; "
+                f"choose from {', '.join(scale.datasets)}"
+            )
+        runs = scale.datasets[figure.dataset].runs
+        for run in figure.runs:
+            if run not in runs:
+                raise ParameterError(
+                    f"{at}': {run!r} is not a run of {figure.dataset}; "
+                    f"choose from {', '.join(runs)}"
+                )

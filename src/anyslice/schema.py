@@ -1,0 +1,83 @@
+"""Checking of YAML files against dataclasses, with errors that name file, key and choices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+
+class ParameterError(ValueError):
+    """A parameter file says something that cannot be; the message names file, key and choices."""
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The top-level mapping of a YAML file.
+
+    Raises:
+        ParameterError: if the file is not YAML or not a mapping.
+        FileNotFoundError: if it does not exist.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ParameterError(f"{path}: the file must be a mapping of keys, not {raw!r}")
+    return raw
+
+
+def check(kind: type[T], value: Any, path: Path, at: tuple[str, ...] = ()) -> T:
+    """The value as a dataclass; strict, so that a number in quotes is an error and no number.
+
+    Args:
+        kind: a pydantic dataclass that forbids extra keys.
+        value: what YAML gave.
+        path: the file, for the message.
+        at: the keys that lead to the value in the file, for the message.
+
+    Raises:
+        ParameterError: a line for each key that is unknown, missing or of the wrong type.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        return adapter.validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        schema = adapter.json_schema()
+        lines = [_explain(schema, at, found) for found in error.errors(include_url=False)]
+        raise ParameterError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+
+def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> str:
+    key = ".".join(str(part) for part in (*at, *error["loc"]))
+    match error["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            choices = _subschema(schema, error["loc"][:-1]).get("properties", {})
+            return f"unknown key {key!r}; choose from {', '.join(choices)}"
+        case "missing" | "missing_argument":
+            return f"key {key!r} is missing"
+        case _:
+            return f"key {key!r}: {error['msg']} (found {json.dumps(error['input'])})"
+
+
+def _subschema(schema: dict[str, Any], loc: tuple[int | str, ...]) -> dict[str, Any]:
+    """The part of a JSON schema that the keys `loc` lead to."""
+
+    def resolve(node: dict[str, Any]) -> dict[str, Any]:
+        return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+
+    node = schema
+    for part in loc:
+        if "discriminator" in node:
+            node = {"$ref": node["discriminator"]["mapping"][part]}
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        else:
+            node = node.get("additionalProperties") or node.get("items") or {}
+        node = resolve(node)
+    return node

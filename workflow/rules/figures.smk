@@ -1,0 +1,36 @@
+rule draw:
+    """A figure of the scale, and the table it draws."""
+    input:
+        metrics=metrics_of,
+        flops=flops_of,
+    output:
+        table=f"{RESULTS}/{{figure}}.csv",
+        pdf=f"{RESULTS}/{{figure}}.pdf",
+        png=f"{RESULTS}/{{figure}}.png",
+    log:
+        f"{RESULTS}/{{figure}}.log",
+    wildcard_constraints:
+        figure="|".join(SCALE.figures),
+    params:
+        scale=config["scale"],
+        figure=lambda w: canonical(SCALE.figures[w.figure]),
+    shell:
+        "anyslice figure {wildcards.figure} --scale {params.scale} > {log} 2>&1"
+
+
+for figure in SCALE.figures:
+
+    rule:
+        name:
+            figure
+        input:
+            pdf=f"{RESULTS}/{figure}.pdf",
+            png=f"{RESULTS}/{figure}.png",
+        output:
+            pdf=f"results/{figure}.pdf",
+            png=f"results/{figure}.png",
+        log:
+            f"{RESULTS}/{figure}.copy.log",
+        localrule: True
+        shell:
+            "(cp {input.pdf} {output.pdf} && cp {input.png} {output.png}) > {log} 2>&1"

@@ -1,0 +1,23 @@
+rule train:
+    """One training: a run with a seed."""
+    input:
+        "data/{dataset}/manifest.json",
+    output:
+        model=f"{TRAINING}/model.safetensors",
+        metrics=f"{TRAINING}/metrics.json",
+        history=f"{TRAINING}/history.csv",
+        predictions=f"{TRAINING}/predictions.safetensors",
+    log:
+        f"{TRAINING}/train.log",
+    benchmark:
+        f"{TRAINING}/benchmark.tsv"
+    threads: SCALE.threads
+    resources:
+        gpu=SCALE.gpus,
+    params:
+        folder=lambda w, output: Path(output.metrics).parent,
+        scale=config["scale"],
+        run=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}")),
+    shell:
+        "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale}"
+        " --seed {wildcards.seed} --output {params.folder} > {log} 2>&1"
