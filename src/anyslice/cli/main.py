@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from anyslice.cli.figure import figure
+from anyslice.cli.train import train
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="anyslice")
@@ -12,3 +15,7 @@ def main() -> None:
 
     Snakemake calls these verbs; each also works by itself.
     """
+
+
+for verb in (train, figure):
+    main.add_command(verb)

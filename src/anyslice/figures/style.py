@@ -42,7 +42,7 @@ MARKERS = {
 
 @contextmanager
 def print_style() -> Iterator[None]:
-    """matplotlib and seaborn settings for a figure in print."""
+    """Matplotlib and seaborn settings for a figure in print."""
     settings = sns.axes_style("ticks") | sns.plotting_context("paper", font_scale=0.9)
     with mpl.rc_context(settings | {"pdf.fonttype": 42, "axes.grid": True, "grid.alpha": 0.4}):
         yield

@@ -1,0 +1,20 @@
+"""What several tests share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in a training at the quick scale; and pytest itself runs a worker on each core."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def root() -> Path:
+    """The repository."""
+    return ROOT

@@ -1,0 +1,86 @@
+"""A parameter file is checked before anything starts; errors name file, key and choices."""
+
+from pathlib import Path
+
+import pytest
+
+from anyslice.params import ParameterError, load_scale
+
+QUICK = Path("params/quick.yaml")
+
+
+@pytest.fixture
+def broken(root, tmp_path):
+    """Load the quick scale with one text replaced by another."""
+
+    def load(old: str, new: str):
+        text = (root / QUICK).read_text()
+        assert old in text
+        path = tmp_path / "broken.yaml"
+        path.write_text(text.replace(old, new, 1))
+        return load_scale(str(path))
+
+    return load
+
+
+@pytest.mark.parametrize("scale", ["quick", "paper"])
+def test_every_scale_loads(root, scale):
+    assert load_scale(scale, root / "params").name == scale
+
+
+def test_the_paper_scale_is_the_papers(root):
+    scale = load_scale("paper", root / "params")
+    recipe = scale.datasets["cifar10"].recipe
+    assert len(scale.seeds) == 5
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (300, 64, 0.1)
+    assert (recipe.momentum, recipe.nesterov, recipe.weight_decay) == (0.9, True, 1e-4)
+    assert recipe.lr_drops == (0.5, 0.75)
+
+
+def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
+    quick = load_scale("quick", root / "params").recipe
+    paper = load_scale("paper", root / "params").datasets["cifar10"].recipe
+    differing = [key for key in quick.__dict__ if getattr(quick, key) != getattr(paper, key)]
+    assert differing == ["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("epochs: ", "epoch: ", ["'recipe.epoch'", "choose from epochs, batch_size"]),
+        ("batch_size: 64", "batch_size: '64'", ["'recipe.batch_size'", "integer", '"64"']),
+        ("lr_drops: [0.5,", "lr_drops: [5,", ["'recipe.lr_drops.0'", "less than 1"]),
+        ("padding: black", "padding: grey", ["'recipe.padding'", "'black'", "'mean'"]),
+        ("name: i-resnext", "name: u-resnext", ["network'", "'u-resnext'", "'i-resnext'"]),
+        ("role:", "rule:", ["rule'", "choose from role"]),
+        ("lines: [", "lines: [nothing, ", ["'figures.fig4a'", "'nothing'", "i-resnext"]),
+        ("seeds: [1, 2]", "seeds: [1, 2", ["not valid YAML"]),
+    ],
+)
+def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, expected):
+    with pytest.raises(ParameterError) as error:
+        broken(old, new)
+    for part in ["broken.yaml", *expected]:
+        assert part in str(error.value)
+
+
+def test_an_override_is_checked_where_it_stands(broken):
+    with pytest.raises(ParameterError, match=r"runs\.i-resnext\.recipe\.epoch'"):
+        broken("      i-resnext:\n", "      i-resnext:\n        recipe: {epoch: 3}\n")
+
+
+def test_a_run_overrides_the_scales_recipe(broken):
+    scale = broken("      i-resnext:\n", "      i-resnext:\n        recipe: {epochs: 3}\n")
+    dataset = next(iter(scale.datasets))
+    assert scale.run(f"{dataset}/i-resnext").recipe.epochs == 3
+    assert scale.run(f"{dataset}/is-resnext").recipe.epochs == scale.recipe.epochs
+
+
+def test_unknown_names_list_the_choices(root):
+    with pytest.raises(ParameterError, match=r"no scale 'papier'.*choose from paper, quick"):
+        load_scale("papier", root / "params")
+    scale = load_scale("quick", root / "params")
+    with pytest.raises(ParameterError, match="choose from .*/i-resnext"):
+        scale.run("fashion-mnist-quick/nothing")
+    with pytest.raises(ParameterError, match="choose from fig"):
+        scale.figure("fig9")

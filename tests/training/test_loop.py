@@ -1,0 +1,129 @@
+"""The recipe of Appendix A, and that the same seed gives the same bytes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from anyslice.datasets import Batch
+from anyslice.networks import build
+from anyslice.params import IResNeXt, ISResNeXt, Run, load_scale
+from anyslice.training.loop import learning_rate, train
+from anyslice.training.loss import joint_backward, labels_by_level
+
+CPU = torch.device("cpu")
+
+
+class Stripes:
+    """A small data set in memory: the label is where a bright stripe lies."""
+
+    name = "stripes"
+    class_names = ("top", "middle", "bottom")
+    image_size, image_channels = 8, 1
+    counts = {"train": 48, "validation": 24, "test": 24}
+
+    def _part(self, part):
+        generator = torch.Generator().manual_seed(["train", "validation", "test"].index(part))
+        labels = torch.randint(3, (self.counts[part],), generator=generator)
+        images = torch.randn(len(labels), 1, 8, 8, generator=generator) / 4
+        for image, label in zip(images, labels, strict=True):
+            image[:, 1 + 2 * label] += 2
+        return images, labels
+
+    def train_batches(self, *, seed, epoch, batch_size, device, **_):
+        images, labels = self._part("train")
+        order = torch.randperm(48, generator=torch.Generator().manual_seed(seed * 1000 + epoch))
+        for batch in order.split(batch_size):
+            yield Batch(images[batch], labels[batch])
+
+    def eval_batches(self, part, *, batch_size, device):
+        images, labels = self._part(part)
+        for batch in torch.arange(len(labels)).split(batch_size):
+            yield Batch(images[batch], labels[batch])
+
+
+@pytest.fixture
+def recipe(root):
+    quick = load_scale("quick", root / "params").recipe
+    return replace(quick, epochs=4, batch_size=16)
+
+
+@pytest.fixture
+def run(recipe):
+    return Run(network=IResNeXt(name="i-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
+
+
+def test_the_learning_rate_drops_at_half_and_three_quarters(recipe):
+    rates = [learning_rate(replace(recipe, epochs=300), epoch) for epoch in range(1, 301)]
+    assert rates == pytest.approx([0.1] * 150 + [0.01] * 75 + [0.001] * 75)
+
+
+def test_a_training_learns(run):
+    trained = train(run, Stripes(), seed=1, device=CPU)
+    assert trained.test_errors[-1][0] < 40  # chance is 67 %
+    assert trained.history[-1].train_losses[0] < trained.history[0].train_losses[0]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(run):
+    first, again, other = (train(run, Stripes(), seed=s, device=CPU) for s in (1, 1, 2))
+    weights = first.network.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in again.network.state_dict().items())
+    assert again.test_errors == first.test_errors
+    assert not torch.equal(other.network.stem.conv.weight, first.network.stem.conv.weight)
+
+
+def test_the_chosen_epoch_has_the_lowest_validation_error_of_the_full_network(run):
+    trained = train(run, Stripes(), seed=3, device=CPU)
+    full = [epoch.validation_errors[-1][0] for epoch in trained.history]
+    assert full[trained.chosen_epoch - 1] == min(full)
+    assert trained.validation_errors == trained.history[trained.chosen_epoch - 1].validation_errors
+
+
+def test_the_last_epoch_is_kept_when_asked(run):
+    last = replace(run, recipe=replace(run.recipe, selection="last"))
+    assert train(last, Stripes(), seed=3, device=CPU).chosen_epoch == 4
+
+
+def test_a_diverging_training_stops_and_says_where(run):
+    wild = replace(run, recipe=replace(run.recipe, learning_rate=1e30))
+    with pytest.raises(FloatingPointError, match=r"sub-network 1 .* epoch 1 .*1e\+30"):
+        train(wild, Stripes(), seed=1, device=CPU)
+
+
+def test_every_level_of_a_hierarchy_is_learned(recipe):
+    run = Run(network=ISResNeXt(name="is-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
+    trained = train(run, Stripes(), seed=1, device=CPU, level_maps=[[0, 1, 2], [0, 0, 1]])
+    assert trained.test_predictions.shape == (2, 2, 24)
+    assert [len(by_level) for by_level in trained.test_errors] == [2, 2]
+
+
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
+def test_the_joint_gradient_is_the_sum_of_the_separate_ones(name):
+    torch.manual_seed(0)
+    network = build(name, L=3, W=8, B=2, C=2, K=2, classes=3, image_size=8, image_channels=1)
+    network.double()
+    images = torch.randn(6, 1, 8, 8, dtype=torch.double)
+    labels = torch.tensor([[0, 1, 2, 0, 1, 2]])
+    joint_backward(network, images, labels, "sum")
+    joint = [p.grad.clone() for p in network.parameters()]
+    network.zero_grad()
+    for k in range(2):
+        torch.nn.functional.cross_entropy(network(images)[k], labels[0]).backward()
+    for p, expected in zip(network.parameters(), joint, strict=True):
+        torch.testing.assert_close(p.grad, expected)
+
+
+def test_mean_is_the_sum_divided_by_K():
+    torch.manual_seed(0)
+    network = build("is-resnext", L=3, W=8, B=2, C=2, K=2, classes=3, image_size=8)
+    images, labels = torch.randn(4, 3, 8, 8), torch.tensor([[0, 1, 2, 0]])
+    joint_backward(network, images, labels, "sum")
+    total = network.stem.conv.weight.grad.clone()
+    network.zero_grad()
+    joint_backward(network, images, labels, "mean")
+    torch.testing.assert_close(network.stem.conv.weight.grad * 2, total)
+
+
+def test_labels_by_level_maps_classes_to_coarse_labels():
+    labels = torch.tensor([2, 0, 1])
+    assert labels_by_level(labels, [[0, 1, 2], [0, 0, 1]]).tolist() == [[2, 0, 1], [1, 0, 0]]

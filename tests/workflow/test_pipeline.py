@@ -1,0 +1,133 @@
+"""The whole pipeline, for real, at the tiny scale: from embedded data to Figure 4a."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pypdf import PdfReader
+
+TARGET = "results/fig4a.pdf"
+SCALE = "tests/scales/tiny.yaml"
+
+
+def snakemake(folder: Path, *arguments: str, scale: str = SCALE) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(
+        [*command, "--config", f"scale={scale}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+
+
+def jobs(dry_run: subprocess.CompletedProcess) -> dict[str, int]:
+    """Jobs by rule that a dry run announces."""
+    assert dry_run.returncode == 0, dry_run.stdout + dry_run.stderr
+    lines = (dry_run.stdout + dry_run.stderr).splitlines()
+    if not any(line.startswith("Job stats") for line in lines):
+        return {}
+    table = lines[lines.index("Job stats:") + 3 :]
+    rows = [line.split() for line in table[: table.index("")]] if "" in table else []
+    rows = rows or [line.split() for line in table if len(line.split()) == 2]
+    return {rule: int(count) for rule, count in rows if rule != "total"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A copy of the repository's files in which Figure 4a was made."""
+    root = Path(__file__).parents[2]
+    folder = tmp_path_factory.mktemp("project")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (root / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / name)
+    made = snakemake(folder, TARGET)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
+@pytest.fixture
+def scale_file(project):
+    """The tiny scale's file in the copy, put back as it was afterwards."""
+    path = project / SCALE
+    text = path.read_text()
+    yield path
+    path.write_text(text)
+
+
+@pytest.mark.slow
+def test_the_figure_says_what_it_shows(project):
+    text = PdfReader(project / TARGET).pages[0].extract_text()
+    for part in ("tiny", "Fashion-MNIST", "1 seed", "MACs", "I-ResNeXt"):
+        assert part in text
+
+
+@pytest.mark.slow
+def test_the_table_is_tidy(project):
+    table = pd.read_csv(project / "results/tiny/fig4a.csv")
+    assert {"run", "family", "subnetwork", "seed", "macs", "error"} <= set(table.columns)
+    assert len(table) == 2 + 2 + 1
+    assert table.error.between(0, 100).all()
+    assert (table.groupby("run").macs.diff().dropna() > 0).all()
+
+
+@pytest.mark.slow
+def test_a_training_leaves_its_four_files(project):
+    folder = project / "results/tiny/runs/fashion-mnist-quick/i-resnext/seed1"
+    names = {"model.safetensors", "metrics.json", "history.csv", "predictions.safetensors"}
+    assert names <= {path.name for path in folder.iterdir()}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["parameters"]["network"]["K"] == len(metrics["test_error"]) == 2
+    assert "left" in (folder / "train.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_second_run_has_nothing_to_do(project):
+    assert jobs(snakemake(project, "-n", TARGET)) == {}
+
+
+@pytest.mark.slow
+def test_a_changed_run_trains_again_alone(project, scale_file):
+    old = "resnext-11:\n        network: {name: resnext, L: 3, W: 8"
+    assert old in scale_file.read_text()
+    scale_file.write_text(scale_file.read_text().replace(old, old.replace("W: 8", "W: 16")))
+    planned = jobs(snakemake(project, "-n", TARGET))
+    assert planned == {"train": 1, "count_flops": 1, "draw": 1, "fig4a": 1}
+
+
+@pytest.mark.slow
+def test_a_changed_comment_does_nothing(project, scale_file):
+    scale_file.write_text("# Another comment.\n" + scale_file.read_text())
+    assert jobs(snakemake(project, "-n", TARGET)) == {}
+
+
+@pytest.mark.slow
+def test_deleted_metrics_retrain_that_training_alone(project):
+    metrics = project / "results/tiny/runs/fashion-mnist-quick/is-resnext/seed1/metrics.json"
+    content = metrics.read_bytes()
+    metrics.unlink()
+    try:
+        planned = jobs(snakemake(project, "-n", TARGET))
+    finally:
+        metrics.write_bytes(content)
+    assert planned == {"train": 1, "draw": 1, "fig4a": 1}
+
+
+def test_an_unknown_scale_stops_before_any_job(root):
+    result = snakemake(root, "-n", TARGET, scale="papier")
+    assert result.returncode != 0
+    assert "there is no scale 'papier'" in result.stderr
+    assert "choose from paper, quick" in result.stderr
