@@ -80,7 +80,7 @@ def test_unknown_names_list_the_choices(root):
     with pytest.raises(ParameterError, match=r"no scale 'papier'.*choose from paper, quick"):
         load_scale("papier", root / "params")
     scale = load_scale("quick", root / "params")
-    with pytest.raises(ParameterError, match="choose from .*/i-resnext"):
+    with pytest.raises(ParameterError, match=r"choose from .*/i-resnext"):
         scale.run("fashion-mnist-quick/nothing")
     with pytest.raises(ParameterError, match="choose from fig"):
         scale.figure("fig9")

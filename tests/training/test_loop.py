@@ -1,6 +1,7 @@
 """The recipe of Appendix A, and that the same seed gives the same bytes."""
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ class Stripes:
     name = "stripes"
     class_names = ("top", "middle", "bottom")
     image_size, image_channels = 8, 1
-    counts = {"train": 48, "validation": 24, "test": 24}
+    counts = MappingProxyType({"train": 48, "validation": 24, "test": 24})
 
     def _part(self, part):
         generator = torch.Generator().manual_seed(["train", "validation", "test"].index(part))
