@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from anyslice.networks.base import AnytimeNetwork, Logits
@@ -14,7 +14,7 @@ def _resnext(**hyperparameters: Any) -> AnytimeNetwork:
     return IResNeXt(K=1, **hyperparameters)
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[..., AnytimeNetwork]] = {
     "resnext": _resnext,
     "i-resnext": IResNeXt,
     "is-resnext": ISResNeXt,

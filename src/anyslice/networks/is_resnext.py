@@ -19,7 +19,8 @@ so they multiply no zero.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ from torch.nn import functional as F
 
 from anyslice.networks.base import AnytimeNetwork, Logits, require
 from anyslice.networks.heads import make_head
-from anyslice.networks.norm import copy_norm
+from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Scales, Stem, downscale
 
 
@@ -86,15 +87,17 @@ class SparseBlock(nn.Module):
         """
         wide = part_of(self.norm1.num_features, k, self.K)
         narrow = part_of(self.norm2.num_features, k, self.K)
-        normalised.append(_norm_relu(x, self.norm1, wide))
+        normalised.append(norm_relu(x, self.norm1, wide, training=False))
         a = F.conv2d(torch.cat(normalised, dim=1), self.conv1.parts[k - 1])
         b = F.conv2d(
-            _norm_relu(a, self.norm2, narrow),
+            norm_relu(a, self.norm2, narrow, training=False),
             self.conv2.weight[narrow],
             padding=1,
             groups=self.conv2.groups // self.K,
         )
-        return x + F.conv2d(_norm_relu(b, self.norm3, narrow), self.conv3.weight[wide])
+        return x + F.conv2d(
+            norm_relu(b, self.norm3, narrow, training=False), self.conv3.weight[wide]
+        )
 
     def first(self, k: int) -> SparseBlock:
         """A copy with the weights of the first k sub-features only."""
@@ -118,27 +121,19 @@ def part_of(width: int, k: int, K: int) -> slice:
     return slice((k - 1) * width // K, k * width // K)
 
 
-def _norm_relu(x: Tensor, norm: nn.BatchNorm2d, channels: slice) -> Tensor:
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    return F.relu(
-        F.batch_norm(
-            x,
-            norm.running_mean[channels],
-            norm.running_var[channels],
-            norm.weight[channels],
-            norm.bias[channels],
-            eps=norm.eps,
-        )
-    )
+def blocks_of(scales: nn.ModuleList) -> list[list[SparseBlock]]:
+    """The blocks of each scale."""
+    return [list(cast(Iterable[SparseBlock], blocks)) for blocks in scales]
 
 
 def sub_features(stem: Stem, scales: nn.ModuleList, K: int, images: Tensor) -> Iterator[Tensor]:
     """The last block's output, sub-feature by sub-feature: K tensors (N, W_last / K, H, W)."""
-    caches: dict[nn.Module, list[Tensor]] = {b: [] for blocks in scales for b in blocks}
+    caches: dict[nn.Module, list[Tensor]] = {
+        block: [] for blocks in blocks_of(scales) for block in blocks
+    }
     for k in range(1, K + 1):
         x = stem(images, part_of(stem.conv.out_channels, k, K))
-        for s, blocks in enumerate(scales):
+        for s, blocks in enumerate(blocks_of(scales)):
             x = downscale(x) if s else x
             for block in blocks:
                 x = block.step(x, k, caches[block])
@@ -156,7 +151,8 @@ class SparseSubnetwork(nn.Module):
         with torch.no_grad():
             self.stem.conv.weight.copy_(network.stem.conv.weight[:width])
         self.scales = nn.ModuleList(
-            nn.ModuleList(block.first(k) for block in blocks) for blocks in network.scales
+            nn.ModuleList(block.first(k) for block in blocks)
+            for blocks in blocks_of(network.scales)
         )
         self.head = copy.deepcopy(network.heads[k - 1])
 
@@ -213,7 +209,7 @@ class ISResNeXt(AnytimeNetwork):
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K sub-networks from one pass, thinnest first."""
         x = self.stem(images)
-        for s, blocks in enumerate(self.scales):
+        for s, blocks in enumerate(blocks_of(self.scales)):
             x = downscale(x, parts=self.K) if s else x
             for block in blocks:
                 x = block(x)

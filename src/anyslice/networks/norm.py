@@ -1,9 +1,27 @@
-"""Slices of batch normalisation layers."""
+"""Batch normalisation layers, whole and in slices of their channels."""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def norm_relu(features: Tensor, bn: nn.BatchNorm2d, channels: slice, *, training: bool) -> Tensor:
+    """relu(bn(features)) with the given channels of `bn`; (N, channels, H, W) to the same shape."""
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
+    normalised = F.batch_norm(
+        features,
+        bn.running_mean[channels],
+        bn.running_var[channels],
+        bn.weight[channels],
+        bn.bias[channels],
+        training=training,
+        momentum=bn.momentum or 0.0,
+        eps=bn.eps,
+    )
+    return F.relu(normalised)
 
 
 def copy_norm(target: nn.BatchNorm2d, source: nn.BatchNorm2d, channels: slice) -> None:

@@ -15,8 +15,8 @@ K = 1, and sub-network k of I-ResNeXt is the ResNeXt of cardinality C_k.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, require
 from anyslice.networks.heads import make_head
-from anyslice.networks.norm import copy_norm
+from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Scales, Stem, downscale
 
 BatchNorm = Literal["independent", "shared"]
@@ -42,27 +42,20 @@ class Norm(nn.Module):
         )
         self.shared = shared
 
+    def of(self, k: int) -> nn.BatchNorm2d:
+        """The BN layer that sub-network k uses, whole."""
+        bn = self.bn[0 if self.shared else k - 1]
+        return cast(nn.BatchNorm2d, bn)
+
     def forward(self, features: Tensor, k: int) -> Tensor:
         """BN of sub-network k, then ReLU; (N, widths[k-1], H, W) to the same shape."""
-        bn = self.bn[0] if self.shared else self.bn[k - 1]
-        width = self.widths[k - 1]
-        normalised = F.batch_norm(
-            features,
-            bn.running_mean[:width],
-            bn.running_var[:width],
-            bn.weight[:width],
-            bn.bias[:width],
-            training=self.training,
-            momentum=bn.momentum,
-            eps=bn.eps,
-        )
-        return F.relu(normalised)
+        channels = slice(self.widths[k - 1])
+        return norm_relu(features, self.of(k), channels, training=self.training)
 
     def slice(self, k: int) -> Norm:
         """A copy with the parameters and statistics of sub-network k alone."""
         sliced = Norm([self.widths[k - 1]], "independent")
-        source = self.bn[0] if self.shared else self.bn[k - 1]
-        copy_norm(sliced.bn[0], source, slice(self.widths[k - 1]))
+        copy_norm(sliced.of(1), self.of(k), slice(self.widths[k - 1]))
         return sliced
 
 
@@ -151,9 +144,13 @@ class IResNeXt(AnytimeNetwork):
         )
         self.heads = nn.ModuleList(make_head(W << (scales.count - 1), classes) for _ in range(K))
 
+    def blocks(self) -> list[list[Block]]:
+        """The blocks of each scale."""
+        return [list(cast(Iterable[Block], blocks)) for blocks in self.scales]
+
     def logits(self, x: Tensor, k: int) -> Logits:
         """Logits of sub-network k from the stem's output x."""
-        for s, blocks in enumerate(self.scales):
+        for s, blocks in enumerate(self.blocks()):
             x = downscale(x) if s else x
             for block in blocks:
                 x = block(x, k)
@@ -191,7 +188,7 @@ class IResNeXt(AnytimeNetwork):
         )
         sliced.stem = copy.deepcopy(self.stem)
         sliced.heads[0] = copy.deepcopy(self.heads[k - 1])
-        for mine, theirs in zip(sliced.scales, self.scales, strict=True):
+        for mine, theirs in zip(sliced.blocks(), self.blocks(), strict=True):
             for block, source in zip(mine, theirs, strict=True):
                 block.copy_slice(k, source)
         return Standalone(sliced).train(self.training)
