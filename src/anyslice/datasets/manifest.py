@@ -1,0 +1,100 @@
+"""manifest.json of a prepared data set: what it holds, with the SHA-256 of every file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from anyslice.datasets.description import Counts
+from anyslice.datasets.errors import DataError
+from anyslice.files import read_json, sha256, write_json
+from anyslice.schema import ParameterError, check
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Manifest:
+    """What `open_dataset` needs to know.
+
+    Attributes:
+        name: of the data set.
+        title: for people, and for figures.
+        storage: "tensor" or "files" (see Description).
+        augmentation: see Description.
+        crop_padding: see Description.
+        image_size: height and width in pixels.
+        image_channels: 1 or 3.
+        mean: of each channel, black 0 and white 1.
+        std: likewise.
+        counts: images of each part.
+        classes: names in the order of the labels.
+        levels: from fine to coarse, for each the label names; the first are the classes.
+        level_labels: for each level the label of each class.
+        sources: SHA-256 of the source files it was made from.
+        files: SHA-256 of the files beside the manifest.
+    """
+
+    name: str
+    title: str
+    storage: Literal["tensor", "files"]
+    augmentation: Literal["flip-crop", "flip-resized-crop"]
+    crop_padding: int
+    image_size: int
+    image_channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    counts: Counts
+    classes: tuple[str, ...]
+    levels: tuple[tuple[str, ...], ...]
+    level_labels: tuple[tuple[int, ...], ...]
+    sources: dict[str, str]
+    files: dict[str, str]
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write it, last of all files: a folder without one is not a prepared data set."""
+    write_json(folder / NAME, asdict(manifest))
+
+
+def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
+    """Read the manifest of a prepared data set.
+
+    Args:
+        folder: data/<name>.
+        verify: also compare the SHA-256 of every file.
+
+    Raises:
+        DataError: if the data set is not there or not as it was prepared.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise DataError(
+            f"{folder} is not a prepared data set: it has no {NAME}. Prepare it with "
+            f"`anyslice data prepare {folder.name} --output {folder}`; "
+            "the quick scale needs no download."
+        )
+    try:
+        manifest = check(Manifest, read_json(path), path)
+    except (ValueError, ParameterError) as error:
+        raise DataError(f"{path} is damaged; delete {folder} and prepare it again: {error}") from error
+    if verify:
+        _verify(folder, manifest)
+    return manifest
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing; delete {folder} and prepare it again")
+        found = sha256(path)
+        if found != expected:
+            raise DataError(
+                f"{path} has changed since it was prepared (SHA-256 {found}, {NAME} says "
+                f"{expected}); delete {folder} and prepare it again"
+            )

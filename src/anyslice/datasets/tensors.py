@@ -1,0 +1,100 @@
+"""Small images, kept whole on the training device as uint8 and augmented there in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from anyslice.datasets.augmentation import (
+    Normalisation,
+    draw_epoch,
+    flip_and_crop,
+    inside,
+    pad_black,
+)
+from anyslice.datasets.dataset import Batch, Dataset, Padding, Part, shares
+from anyslice.datasets.manifest import Manifest
+from anyslice.files import read_json
+
+FILES = {"train": "train.safetensors", "test": "test.safetensors"}
+"""Files of tensors `images`, uint8 (N, H, W, C), and `labels`, int64 (N,)."""
+
+SPLIT = "split.json"
+"""The indices in train.safetensors of the validation images, and the seed that drew them."""
+
+
+class TensorDataset(Dataset):
+    """A data set whose images fit into the device's memory."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        super().__init__(folder, manifest)
+        self._parts = lru_cache(maxsize=None)(self._load)
+        self._padded = lru_cache(maxsize=None)(self._pad)
+
+    def train_batches(
+        self,
+        *,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        device: torch.device | str,
+        padding: Padding = "black",
+        start_step: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> Iterator[Batch]:
+        """See Dataset."""
+        device = torch.device(device)
+        crop, size = self.manifest.crop_padding, self.image_size
+        padded, labels = self._padded(device), self._parts(device)["train"][1]
+        normalise = self._normalisation(device)
+        draws = draw_epoch(len(labels), seed=seed, epoch=epoch, padding=crop).to(device)
+        for part in shares(
+            self.steps_per_epoch(batch_size),
+            batch_size=batch_size,
+            start_step=start_step,
+            rank=rank,
+            world=world,
+        ):
+            images = normalise(flip_and_crop(padded, draws[part], size))
+            if padding == "mean":
+                images.mul_(inside(draws[part], size, crop))
+            yield Batch(images, labels[draws.index[part]])
+
+    def eval_batches(
+        self, part: Part, *, batch_size: int, device: torch.device | str
+    ) -> Iterator[Batch]:
+        """See Dataset."""
+        device = torch.device(device)
+        images, labels = self._parts(device)[part]
+        normalise = self._normalisation(device)
+        for some, their_labels in zip(
+            images.split(batch_size), labels.split(batch_size), strict=True
+        ):
+            yield Batch(normalise(some), their_labels)
+
+    def _load(self, device: torch.device) -> dict[Part, tuple[Tensor, Tensor]]:
+        """Images, uint8 (N, H, W, C), and labels of each part on a device."""
+        train = load_file(self.folder / FILES["train"])
+        test = load_file(self.folder / FILES["test"])
+        held_out = torch.zeros(len(train["labels"]), dtype=torch.bool)
+        held_out[read_json(self.folder / SPLIT)["validation"]] = True
+        parts: dict[Part, tuple[Tensor, Tensor]] = {
+            "train": (train["images"][~held_out], train["labels"][~held_out]),
+            "validation": (train["images"][held_out], train["labels"][held_out]),
+            "test": (test["images"], test["labels"]),
+        }
+        return {part: (i.to(device), y.to(device)) for part, (i, y) in parts.items()}
+
+    def _pad(self, device: torch.device) -> Tensor:
+        return pad_black(self._parts(device)["train"][0], self.manifest.crop_padding)
+
+    def _normalisation(self, device: torch.device) -> Normalisation:
+        return Normalisation.of(
+            self.manifest.mean, self.manifest.std, width=self.image_size, device=device
+        )
