@@ -21,12 +21,14 @@ def sha256(path: Path) -> str:
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; move it there, durably, when the block succeeds.
 
-    When the block fails nothing is left: neither half a file nor the temporary one.
+    When the block fails nothing is left: neither half a file nor the temporary one. Everyone may
+    read the file, whatever the library that wrote it thinks: results are shared.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
+        temporary.chmod(0o644)
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)

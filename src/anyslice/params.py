@@ -59,7 +59,73 @@ class ISResNeXt:
     K: Positive
 
 
-Network = Annotated[ResNeXt | IResNeXt | ISResNeXt, Field(discriminator="name")]
+@dataclass(frozen=True, config=_STRICT)
+class ShallowResNeXt:
+    """ResNeXt with a classifier after every block but the first (Section 4.1).
+
+    Attributes:
+        only: k for the k-th shallow sub-network trained alone, None for all of them jointly.
+    """
+
+    name: Literal["shallow-resnext"]
+    L: Positive
+    W: Positive
+    B: Positive
+    C: Positive
+    only: Positive | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MSDNet:
+    """MSDNet (Huang et al., 2018); the hyper-parameters are explained at `networks.msdnet`."""
+
+    name: Literal["msdnet"]
+    K: Positive
+    base: Positive
+    step: Positive
+    channels: Positive
+    growth: Positive
+    growth_factors: tuple[Positive, ...]
+    bottleneck_factors: tuple[Positive, ...]
+    step_mode: Literal["even", "growing"] = "even"
+    prune: Literal["max", "min"] = "max"
+    reduction: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    head: Literal["one-layer", "original"] = "one-layer"
+    lazy: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ResNet:
+    """ResNet for small images (He et al., 2016): 6n + 2 layers."""
+
+    name: Literal["resnet"]
+    depth: Positive
+    width: Positive = 16
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DenseNetBC:
+    """DenseNet-BC for small images (Huang et al., 2017): 6n + 4 layers."""
+
+    name: Literal["densenet-bc"]
+    depth: Positive
+    growth: Positive
+    compression: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Torchvision:
+    """A network of torchvision for large images, with released weights or fresh ones."""
+
+    name: Literal["torchvision"]
+    arch: str
+    weights: str | None = None
+
+
+Network = Annotated[
+    ResNeXt | IResNeXt | ISResNeXt | ShallowResNeXt | MSDNet | ResNet | DenseNetBC | Torchvision,
+    Field(discriminator="name"),
+]
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from anyslice.cli.data import data
 from anyslice.cli.figure import figure
 from anyslice.cli.train import train
 
@@ -17,5 +18,5 @@ def main() -> None:
     """
 
 
-for verb in (train, figure):
+for verb in (data, train, figure):
     main.add_command(verb)

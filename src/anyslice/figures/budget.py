@@ -12,6 +12,8 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from anyslice.evaluation.errors import describe_interval, interval
 from anyslice.figures.style import COLOURS, MARKERS, PAGE, caption, print_style, save
 
+LINES = ("-", "--", ":", "-.")
+
 
 def draw(table: pd.DataFrame, *, title: str, scale: str, data: str, stem: Path) -> None:
     """Draw the table of `evaluation.tables.budget_table`.
@@ -27,16 +29,27 @@ def draw(table: pd.DataFrame, *, title: str, scale: str, data: str, stem: Path) 
         figure, axes = plt.subplots(figsize=(PAGE * 0.72, 3.0), layout="constrained")
         for kind in ("anytime", "fixed"):
             of_kind = table[table.kind == kind]
-            for family in of_kind.family.unique():
-                for number, run in enumerate(of_kind[of_kind.family == family].run.unique()):
-                    _plot(axes, of_kind[of_kind.run == run], family, kind, first=number == 0)
+            for family, of_family in of_kind.groupby("family", sort=False):
+                _plot_family(axes, of_family, str(family), kind)
         _label(axes, title)
         seeds = describe_interval(table.seed.nunique())
         caption(figure, f"scale {scale}: {data}; {seeds}; MACs of convolutions and linear layers")
         save(figure, stem)
 
 
-def _plot(axes: Axes, rows: pd.DataFrame, family: str, kind: str, *, first: bool) -> None:
+def _plot_family(axes: Axes, rows: pd.DataFrame, family: str, kind: str) -> None:
+    """All runs of a family in one colour; several lines are told apart by their dashes and K."""
+    runs = list(rows.run.unique())
+    for number, run in enumerate(runs):
+        of_run = rows[rows.run == run]
+        if kind == "fixed":
+            _plot(axes, of_run, family, label=family if number == 0 else None, line="none")
+        else:
+            label = family if len(runs) == 1 else f"{family} (K={of_run.K.iloc[0]})"
+            _plot(axes, of_run, family, label=label, line=LINES[number])
+
+
+def _plot(axes: Axes, rows: pd.DataFrame, family: str, *, label: str | None, line: str) -> None:
     """One run: its mean error over the seeds at each sub-network's MACs."""
     by_subnetwork = rows.groupby("subnetwork").agg(
         macs=("macs", "first"), error=("error", "mean"), seeds=("error", list)
@@ -48,11 +61,11 @@ def _plot(axes: Axes, rows: pd.DataFrame, family: str, kind: str, *, first: bool
         by_subnetwork.macs,
         by_subnetwork.error,
         yerr=[below.clip(lower=0), above.clip(lower=0)],
-        label=family if first else None,
+        label=label,
         color=COLOURS[family],
         marker=MARKERS[family],
-        linestyle="-" if kind == "anytime" else "none",
-        markersize=4 if kind == "anytime" else 5.5,
+        linestyle=line,
+        markersize=5.5 if line == "none" else 4,
         markeredgecolor="white",
         markeredgewidth=0.4,
         linewidth=1.3,
