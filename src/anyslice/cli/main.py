@@ -6,6 +6,7 @@ import click
 
 from anyslice.cli.data import data
 from anyslice.cli.figure import figure
+from anyslice.cli.flops import flops
 from anyslice.cli.train import train
 
 
@@ -18,5 +19,5 @@ def main() -> None:
     """
 
 
-for verb in (data, train, figure):
+for verb in (data, train, flops, figure):
     main.add_command(verb)
