@@ -6,18 +6,34 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.networks.densenet import DenseNetBC
+from anyslice.networks.initialise import initialise
 from anyslice.networks.is_resnext import ISResNeXt
+from anyslice.networks.msdnet import MSDNet
+from anyslice.networks.resnet import ResNet
 from anyslice.networks.resnext import IResNeXt
+from anyslice.networks.shallow import ShallowResNeXt
 
 
 def _resnext(**hyperparameters: Any) -> AnytimeNetwork:
     return IResNeXt(K=1, **hyperparameters)
 
 
+def _torchvision(**hyperparameters: Any) -> AnytimeNetwork:
+    from anyslice.networks.reference import TorchvisionNetwork  # torchvision is slow to import
+
+    return TorchvisionNetwork(**hyperparameters)
+
+
 NETWORKS: dict[str, Callable[..., AnytimeNetwork]] = {
     "resnext": _resnext,
     "i-resnext": IResNeXt,
     "is-resnext": ISResNeXt,
+    "shallow-resnext": ShallowResNeXt,
+    "msdnet": MSDNet,
+    "resnet": ResNet,
+    "densenet-bc": DenseNetBC,
+    "torchvision": _torchvision,
 }
 
 
@@ -54,4 +70,4 @@ def build(
         raise ValueError(f"network {name!r}: {error}") from error
 
 
-__all__ = ["NETWORKS", "AnytimeNetwork", "Logits", "build"]
+__all__ = ["NETWORKS", "AnytimeNetwork", "Logits", "build", "initialise"]

@@ -82,6 +82,11 @@ class AnytimeNetwork(nn.Module, ABC):
         if not 1 <= k <= self.K:
             raise ValueError(f"there is no sub-network {k}: k must be in 1 ... {self.K}")
 
+    def check_eval(self) -> None:
+        """Raise RuntimeError in training mode, where BN would see the images of one batch."""
+        if self.training:
+            raise RuntimeError("refine() needs eval mode: call network.eval() first")
+
 
 class Standalone(nn.Module):
     """A K = 1 network as an ordinary module: images to the logits of its only sub-network."""

@@ -1,8 +1,8 @@
-"""The paper's one-layer classifier g_k: BN, ReLU, global average pooling, linear."""
+"""Classifiers: the paper's one-layer g_k (BN, ReLU, global average pooling, linear), and levels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from torch import Tensor, nn
@@ -28,20 +28,44 @@ class Head(nn.Module):
         return cast(Tensor, self.fc(pooled))
 
 
-class LevelHeads(nn.ModuleList):
-    """D classifiers g_{k,1} ... g_{k,D} on the same features (Section 3.3), each a `Head`."""
+class LinearHead(nn.Module):
+    """The classifier of networks whose features are normalised and rectified already.
 
-    def __init__(self, width: int, classes: Sequence[int]) -> None:
-        super().__init__(Head(width, n) for n in classes)
+    (N, width, H, W) -> mean over H, W -> linear -> (N, classes)
+    """
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(width, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        return cast(Tensor, self.fc(F.adaptive_avg_pool2d(features, 1).flatten(1)))
+
+
+class LevelHeads(nn.ModuleList):
+    """D classifiers g_{k,1} ... g_{k,D} on the same features (Section 3.3)."""
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
         """A tuple of D logits, fine to coarse."""
         return tuple(head(features) for head in self)
 
 
-def make_head(width: int, classes: int | Sequence[int]) -> nn.Module:
-    """One `Head` for an int, `LevelHeads` for the label counts of D levels."""
-    return Head(width, classes) if isinstance(classes, int) else LevelHeads(width, classes)
+def make_head(
+    width: int,
+    classes: int | Sequence[int],
+    classifier: Callable[[int, int], nn.Module] = Head,
+) -> nn.Module:
+    """One classifier for an int, `LevelHeads` for the label counts of D levels.
+
+    Args:
+        width: channels of the features.
+        classes: labels, or the labels of each level, fine to coarse.
+        classifier: makes a classifier of (width, labels).
+    """
+    if isinstance(classes, int):
+        return classifier(width, classes)
+    return LevelHeads(classifier(width, labels) for labels in classes)
 
 
 def levels(logits: Logits) -> tuple[Tensor, ...]:

@@ -225,8 +225,7 @@ class ISResNeXt(AnytimeNetwork):
         Raises:
             RuntimeError: in training mode.
         """
-        if self.training:
-            raise RuntimeError("refine() needs eval mode: call network.eval() first")
+        self.check_eval()
         features: list[Tensor] = []
         for x in sub_features(self.stem, self.scales, self.K, images):
             features.append(x)

@@ -1,0 +1,100 @@
+"""Operations and parameters of every sub-network, counted by PyTorch's own FLOP counter.
+
+Two conventions, and every figure says which:
+
+macs: multiply-adds of convolutions and linear layers; no bias, BN, ReLU or pooling.
+all_ops: that of the authors' released code. To the MACs it adds a linear layer's biases, one
+    operation per element for BN, ReLU and residual addition, and for pooling the number of output
+    elements times the kernel's area.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop
+
+from anyslice.networks import AnytimeNetwork
+
+aten = torch.ops.aten
+Shape = tuple[int, ...]
+Formula = Callable[..., int]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one image costs a sub-network (operations), and what the sub-network stores."""
+
+    macs: int
+    all_ops: int
+    params: int
+
+
+def count(network: AnytimeNetwork) -> list[Cost]:
+    """The cost of sub-network 1, 2, ... K, each counted on `subnetwork(k)` for one image."""
+    device = next(network.parameters()).device
+    side = network.image_size
+    image = torch.zeros(1, network.image_channels, side, side, device=device)
+    return [cost_of(network.subnetwork(k).eval(), image) for k in range(1, network.K + 1)]
+
+
+def cost_of(module: nn.Module, image: Tensor) -> Cost:
+    """The cost of one forward pass of `module`, in eval mode, on one image (1, C, H, W)."""
+    with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter, torch.no_grad():
+        module(image)
+    counts = counter.get_flop_counts()["Global"]
+    biases = sum(
+        layer.out_features
+        for layer in module.modules()
+        if isinstance(layer, nn.Linear) and layer.bias is not None
+    )
+    return Cost(
+        macs=sum(counts[operation] for operation in MULTIPLY_ADDS),
+        all_ops=sum(counts.values()) + biases,
+        params=sum(parameter.numel() for parameter in module.parameters()),
+    )
+
+
+def _convolution(*args: Any, out_shape: Shape) -> int:
+    """PyTorch counts two operations for a multiply-add; here it is one."""
+    return int(conv_flop(*args, out_val=out_shape)) // 2
+
+
+def _linear(*args: Any, out_shape: Shape) -> int:
+    return int(addmm_flop(*args, out_val=out_shape)) // 2
+
+
+def _elements(x: Shape, *args: Any, out_shape: Any, **kwargs: Any) -> int:
+    return prod(x)
+
+
+def _pooling(x: Shape, kernel: Sequence[int], *args: Any, out_shape: Any, **kwargs: Any) -> int:
+    pooled: Shape = out_shape[0] if isinstance(out_shape[0], tuple) else out_shape
+    return prod(pooled) * prod(kernel)
+
+
+MULTIPLY_ADDS: dict[Any, Formula] = {aten.convolution: _convolution, aten.addmm: _linear}
+
+OPERATIONS: dict[Any, Formula] = MULTIPLY_ADDS | {
+    aten.native_batch_norm: _elements,
+    aten.relu: _elements,
+    aten.relu_: _elements,
+    aten.add: _elements,
+    aten.add_: _elements,
+    aten.avg_pool2d: _pooling,
+    aten.max_pool2d_with_indices: _pooling,
+    aten.mean: _elements,  # global average pooling: the kernel is the whole plane
+}
+"""Operations of one call, given the shapes of its arguments and of its output."""
+
+COUNTED = OPERATIONS | {
+    getattr(operation, overload): formula
+    for operation, formula in OPERATIONS.items()
+    for overload in operation.overloads()
+}
+"""The counter looks for the operation, but takes it apart unless it also finds the overload."""

@@ -1,0 +1,109 @@
+"""DenseNet-BC for small images (Huang et al., 2017), of depth 6 n + 4.
+
+images -> conv 3x3 -> [layer x n] -> transition -> [layer x n] -> transition -> [layer x n]
+       -> BN -> ReLU -> mean over H, W -> linear
+
+layer(x)      = [x; conv 3x3(relu(bn(conv 1x1(relu(bn(x))))))]     1x1 to 4 k, 3x3 to k channels
+transition(x) = average pooling 2x2(conv 1x1(relu(bn(x))))         compresses the channels
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anyslice.networks.base import Logits, require
+from anyslice.networks.fixed import FixedBudgetNetwork
+from anyslice.networks.heads import make_head
+
+SCALES = 3
+BOTTLENECK = 4
+"""Width of a layer's 1x1 convolution over the growth."""
+
+
+class DenseLayer(nn.Module):
+    """A bottleneck layer, its output appended to its input."""
+
+    def __init__(self, in_width: int, growth: int) -> None:
+        super().__init__()
+        inner = BOTTLENECK * growth
+        self.norm1 = nn.BatchNorm2d(in_width)
+        self.conv1 = nn.Conv2d(in_width, inner, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, growth, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_width, H, W) to (N, in_width + growth, H, W)."""
+        inner = self.conv1(F.relu(self.norm1(x)))
+        return torch.cat([x, self.conv2(F.relu(self.norm2(inner)))], dim=1)
+
+
+class Transition(nn.Sequential):
+    """BN, ReLU, 1x1 convolution, 2x2 average pooling."""
+
+    def __init__(self, in_width: int, out_width: int) -> None:
+        super().__init__(
+            nn.BatchNorm2d(in_width),
+            nn.ReLU(),
+            nn.Conv2d(in_width, out_width, 1, bias=False),
+            nn.AvgPool2d(2),
+        )
+
+
+class DenseNetBC(FixedBudgetNetwork):
+    """DenseNet with bottleneck layers and compression, for small images.
+
+    Args:
+        depth: number of layers with weights, 6 n + 4: 100, 190, 250 in the publication.
+        growth: channels each layer adds, k in the publication (there 12, 24, 40).
+        compression: what fraction of the channels a transition keeps.
+        classes: labels, or the labels of each level, fine to coarse.
+        image_size: side of the images in pixels.
+        image_channels: 3 or 1.
+
+    Raises:
+        ValueError: if a hyper-parameter cannot work, saying what would.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int,
+        growth: int,
+        compression: float = 0.5,
+        classes: int | Sequence[int],
+        image_size: int,
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
+        require(
+            depth >= 10 and depth % 6 == 4,
+            f"depth={depth} must be 6 n + 4: 10, 16, 22, 28, 34, 40, ...",
+        )
+        require(growth >= 1, "growth must be at least 1")
+        require(0 < compression <= 1, f"compression={compression} must be in 0 ... 1, not 0")
+        smallest = 2 ** (SCALES - 1)
+        require(
+            image_size >= smallest,
+            f"image_size={image_size} is too small for {SCALES} scales: at least {smallest}",
+        )
+        width = 2 * growth
+        self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
+        layers: list[nn.Module] = []
+        for s in range(SCALES):
+            if s:
+                layers.append(Transition(width, int(compression * width)))
+                width = int(compression * width)
+            for _ in range((depth - 4) // 6):
+                layers.append(DenseLayer(width, growth))
+                width += growth
+        self.layers = nn.Sequential(*layers)
+        self.head = make_head(width, self.classes)
+
+    def logits(self, images: Tensor) -> Logits:
+        """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
+        out: Logits = self.head(self.layers(self.conv(images)))
+        return out

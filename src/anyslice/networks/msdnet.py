@@ -1,0 +1,390 @@
+"""MSDNet (Huang et al., 2018), the paper's rival: early exits on dense features at several scales.
+
+The network is a grid of cells. A row is a scale s (0 the finest, each half the resolution of the
+one before), a column c a layer; the exits sit on the coarsest row. A cell appends new features:
+
+    x(c, s) = [ x(c-1, s); down(x(c-1, s-1)); same(x(c-1, s)) ]    (no `down` at the finest scale)
+
+`down` and `same` are 1x1 bottleneck and 3x3 convolutions, each with BN and ReLU, of stride 2 and 1.
+Fine scales end early (pruning), and where one ends a column of 1x1 convolutions narrows all others
+(reduction). After the authors' description and public model; the paper puts its own one-layer heads
+on it (Section 4.2, footnote 1).
+
+An exit is reached block by block: it costs every cell up to its column. That is how the MACs of
+MSDNet are counted everywhere, and so it is the default. Some of those cells only serve later exits,
+for a finer scale reaches the coarsest row one column later per scale; lazy evaluation (Huang et
+al., Section 4) leaves them for later. The logits are the same; exit 1 of the CIFAR network costs
+9.71 M MACs instead of 11.42 M, the last exit 73.11 M both ways.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from anyslice.networks.base import AnytimeNetwork, Logits, require
+from anyslice.networks.heads import Head, make_head
+from anyslice.networks.stem import LARGEST_SMALL_IMAGE
+
+StepMode = Literal["even", "growing"]
+Prune = Literal["max", "min"]
+HeadName = Literal["one-layer", "original"]
+
+
+class Cell(NamedTuple):
+    """A place in the grid."""
+
+    column: int
+    scale: int
+
+
+IMAGE = Cell(-1, 0)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of cells: the scales from `finest` on.
+
+    Widths are those at a growth factor of 1; scale s has `growth_factors[s]` times as many.
+    """
+
+    kind: Literal["stem", "dense", "transition"]
+    finest: int
+    in_width: int
+    out_width: int
+
+
+class ConvNormReLU(nn.Sequential):
+    """Convolution, BN, ReLU."""
+
+    def __init__(self, in_width: int, out_width: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv2d(in_width, out_width, kernel, stride, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(out_width),
+            nn.ReLU(),
+        )
+
+
+class Bottleneck(nn.Sequential):
+    """1x1 to at most `factor` times the output's width, then 3x3, each with BN and ReLU."""
+
+    def __init__(self, in_width: int, out_width: int, factor: int, stride: int) -> None:
+        inner = min(in_width, factor * out_width)
+        super().__init__(
+            ConvNormReLU(in_width, inner, 1), ConvNormReLU(inner, out_width, 3, stride)
+        )
+
+
+class DenseCell(nn.Module):
+    """New features appended to those of the same scale, half of them from the next finer scale.
+
+    Args:
+        same: makes the features from this scale.
+        down: makes those from the next finer scale; None where there is none.
+    """
+
+    def __init__(self, same: nn.Module, down: nn.Module | None) -> None:
+        super().__init__()
+        self.same = same
+        self.down = down
+
+    def forward(self, x: Tensor, finer: Tensor | None = None) -> Tensor:
+        """(N, width, H, W), with the finer (N, width', 2H, 2W), to (N, width + growth, H, W)."""
+        new = [] if self.down is None else [self.down(finer)]
+        return torch.cat([x, *new, self.same(x)], dim=1)
+
+
+class OriginalHead(nn.Module):
+    """MSDNet's own classifier: two 3x3 convolutions of stride 2, average pooling, linear.
+
+    Pooling is global, which is the authors' 2x2 pooling at their image sizes.
+    """
+
+    def __init__(self, width: int, inner: int, classes: int) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(
+            ConvNormReLU(width, inner, 3, stride=2), ConvNormReLU(inner, inner, 3, stride=2)
+        )
+        self.fc = nn.Linear(inner, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, classes)."""
+        return cast(Tensor, self.fc(F.adaptive_avg_pool2d(self.convs(features), 1).flatten(1)))
+
+
+class Grid(nn.Module):
+    """Cells and what each takes its input from; computes no cell that is not asked for."""
+
+    def __init__(self, cells: dict[Cell, nn.Module], sources: dict[Cell, tuple[Cell, ...]]) -> None:
+        super().__init__()
+        self.sources = sources
+        self.cells = nn.ModuleDict({_key(cell): module for cell, module in cells.items()})
+
+    def compute(self, cells: Sequence[Cell], features: dict[Cell, Tensor]) -> None:
+        """Add the features of `cells` to those computed before."""
+        for cell in cells:
+            inputs = [features[source] for source in self.sources[cell]]
+            features[cell] = self.cells[_key(cell)](*inputs)
+
+    def only(self, cells: Sequence[Cell]) -> Grid:
+        """A copy with some of the cells."""
+        return Grid(
+            {cell: copy.deepcopy(self.cells[_key(cell)]) for cell in cells},
+            {cell: self.sources[cell] for cell in cells},
+        )
+
+
+def _key(cell: Cell) -> str:
+    return f"{cell.column}-{cell.scale}"
+
+
+class Exit(nn.Module):
+    """One exit as a stand-alone module: the cells up to it, computed in order, and its head."""
+
+    def __init__(self, grid: Grid, cells: Sequence[Cell], exit_cell: Cell, head: nn.Module) -> None:
+        super().__init__()
+        self.order = tuple(cells)
+        self.grid = grid.only(self.order)
+        self.head = copy.deepcopy(head)
+        self.exit_cell = exit_cell
+
+    def forward(self, images: Tensor) -> Logits:
+        """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
+        features = {IMAGE: images}
+        self.grid.compute(self.order, features)
+        logits: Logits = self.head(features[self.exit_cell])
+        return logits
+
+
+class MSDNet(AnytimeNetwork):
+    """MSDNet; sub-network k is exit k.
+
+    Args:
+        K: number of exits.
+        base: layers before the first exit.
+        step: layers between two exits.
+        step_mode: "even" steps, or "growing" ones: step * k + 1 layers after exit k.
+        channels: width of the first column.
+        growth: channels each layer adds.
+        growth_factors: by how much width and growth are multiplied at each scale; their number is
+            the number of scales.
+        bottleneck_factors: width of a 1x1 bottleneck over the channels it leads to, for each scale.
+        prune: "max" ends a scale after each 1/S of the layers, "min" only in the last S - 1 layers.
+        reduction: what fraction of the width a transition keeps; 0 for no transitions.
+        head: the paper's "one-layer" head, or the "original" one.
+        lazy: leave out, on the way to an exit, the cells that only later exits need.
+        classes: labels, or the labels of each level, fine to coarse.
+        image_size: side of the images in pixels.
+        image_channels: 3 or 1.
+
+    Raises:
+        ValueError: if a hyper-parameter cannot work, saying what would.
+    """
+
+    def __init__(
+        self,
+        *,
+        K: int,
+        base: int,
+        step: int,
+        step_mode: StepMode = "even",
+        channels: int,
+        growth: int,
+        growth_factors: Sequence[int],
+        bottleneck_factors: Sequence[int],
+        prune: Prune = "max",
+        reduction: float = 0.5,
+        head: HeadName = "one-layer",
+        lazy: bool = False,
+        classes: int | Sequence[int],
+        image_size: int,
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
+        self.growth_factors = tuple(growth_factors)
+        self.bottleneck_factors = tuple(bottleneck_factors)
+        scales = len(self.growth_factors)
+        _check(K, base, step, growth, reduction, self.growth_factors, self.bottleneck_factors)
+        _check_names(step_mode, prune, head)
+        smallest = 2 ** (scales - 1)
+        require(
+            image_size >= smallest,
+            f"image_size={image_size} is too small for {scales} scales: at least {smallest}",
+        )
+        steps = [base] + [step if step_mode == "even" else step * k + 1 for k in range(1, K)]
+        columns, ends = columns_of(steps, scales, channels, growth, prune, reduction)
+        self.exit_cells = [Cell(end, scales - 1) for end in ends]
+        sources = {
+            cell: _sources(columns, cell)
+            for cell in needed(self.exit_cells, partial(_sources, columns))
+        }
+        self.grid = Grid({cell: self._cell(columns, cell) for cell in sources}, sources)
+        self.lazy = lazy
+        self.cells_of_exit = [self._cells_up_to(cell) for cell in self.exit_cells]
+        self.heads = nn.ModuleList(
+            self._head(head, columns[end].out_width * self.growth_factors[-1]) for end in ends
+        )
+
+    def _cell(self, columns: Sequence[Column], cell: Cell) -> nn.Module:
+        column, s = columns[cell.column], cell.scale
+        factor = self.growth_factors
+        out_width = column.out_width * factor[s]
+        if cell == Cell(0, 0):
+            return _stem(self.image_channels, out_width, self.image_size)
+        if column.kind == "stem":
+            return ConvNormReLU(column.out_width * factor[s - 1], out_width, 3, stride=2)
+        if column.kind == "transition":
+            return ConvNormReLU(column.in_width * factor[s], out_width, 1)
+        new = (column.out_width - column.in_width) * factor[s]
+        has_finer = len(_sources(columns, cell)) == 2
+        if has_finer:
+            new //= 2
+        same = Bottleneck(column.in_width * factor[s], new, self.bottleneck_factors[s], stride=1)
+        down = (
+            Bottleneck(column.in_width * factor[s - 1], new, self.bottleneck_factors[s - 1], 2)
+            if has_finer
+            else None
+        )
+        return DenseCell(same, down)
+
+    def _cells_up_to(self, exit_cell: Cell) -> list[Cell]:
+        if self.lazy:
+            return needed([exit_cell], self.grid.sources.__getitem__)
+        return [cell for cell in self.grid.sources if cell.column <= exit_cell.column]
+
+    def _head(self, name: HeadName, width: int) -> nn.Module:
+        if name == "one-layer":
+            return make_head(width, self.classes, Head)
+        inner = width if self.image_size > LARGEST_SMALL_IMAGE else 128
+        return make_head(width, self.classes, lambda w, labels: OriginalHead(w, inner, labels))
+
+    def _exits(self, images: Tensor) -> Iterator[Logits]:
+        features = {IMAGE: images}
+        for cells, exit_cell, head in zip(
+            self.cells_of_exit, self.exit_cells, self.heads, strict=True
+        ):
+            self.grid.compute([cell for cell in cells if cell not in features], features)
+            yield head(features[exit_cell])
+
+    def forward(self, images: Tensor) -> list[Logits]:
+        """Logits of all K exits from one pass, shallowest first."""
+        return list(self._exits(images))
+
+    def refine(self, images: Tensor) -> Iterator[Logits]:
+        """Logits of exit 1, 2, ... K, each step computing only the cells that are new.
+
+        Raises:
+            RuntimeError: in training mode.
+        """
+        self.check_eval()
+        return self._exits(images)
+
+    def subnetwork(self, k: int) -> nn.Module:
+        """Exit k with the cells up to it; with `lazy`, only those that it needs."""
+        self.check_k(k)
+        k -= 1
+        subnetwork = Exit(self.grid, self.cells_of_exit[k], self.exit_cells[k], self.heads[k])
+        return subnetwork.train(self.training)
+
+
+def columns_of(
+    steps: Sequence[int], scales: int, channels: int, growth: int, prune: Prune, reduction: float
+) -> tuple[list[Column], list[int]]:
+    """The columns of the grid, and for each exit the column it sits on.
+
+    Args:
+        steps: layers before the first exit, between the first and the second, ...
+        scales: number of scales S.
+        channels: width of the first column.
+        growth: channels each layer adds.
+        prune: see MSDNet.
+        reduction: see MSDNet.
+    """
+    layers = sum(steps)
+    thirds = (layers // 3, 2 * layers // 3)
+    columns = [Column("stem", 0, channels, channels)]
+    ends = []
+    for count in steps:
+        for _ in range(count):
+            layer = sum(column.kind == "dense" for column in columns) + 1
+            before = columns[-1]
+            finest = _finest(layer, layers, scales, prune)
+            width = before.out_width
+            columns.append(Column("dense", finest, width, width + growth))
+            narrows = finest > before.finest if prune == "max" else layer in thirds
+            if narrows and reduction > 0:
+                wide = width + growth
+                columns.append(Column("transition", finest, wide, int(reduction * wide)))
+        ends.append(len(columns) - 1)
+    return columns, ends
+
+
+def _finest(layer: int, layers: int, scales: int, prune: Prune) -> int:
+    """The finest scale that layer 1 ... layers still has."""
+    if prune == "min":
+        return max(0, scales - (layers - layer + 1))
+    return (layer - 1) // ceil(layers / scales)
+
+
+def _sources(columns: Sequence[Column], cell: Cell) -> tuple[Cell, ...]:
+    """The cells that a cell takes its input from: of the same scale first, then the finer one."""
+    c, s = cell
+    if columns[c].kind == "stem":
+        return (IMAGE,) if s == 0 else (Cell(c, s - 1),)
+    if columns[c].kind == "transition" or s == columns[c - 1].finest:
+        return (Cell(c - 1, s),)
+    return Cell(c - 1, s), Cell(c - 1, s - 1)
+
+
+def needed(cells: Sequence[Cell], sources_of: Callable[[Cell], Sequence[Cell]]) -> list[Cell]:
+    """The cells without which some of `cells` cannot be computed, in an order to compute them."""
+    found: set[Cell] = set()
+    front = list(cells)
+    while front:
+        cell = front.pop()
+        if cell not in found and cell != IMAGE:
+            found.add(cell)
+            front.extend(sources_of(cell))
+    return sorted(found)
+
+
+def _stem(image_channels: int, width: int, image_size: int) -> nn.Module:
+    """3x3 for small images; 7x7 of stride 2 and max-pooling of stride 2 for large ones."""
+    if image_size <= LARGEST_SMALL_IMAGE:
+        return ConvNormReLU(image_channels, width, 3)
+    return nn.Sequential(
+        ConvNormReLU(image_channels, width, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
+    )
+
+
+def _check(
+    K: int,
+    base: int,
+    step: int,
+    growth: int,
+    reduction: float,
+    growth_factors: tuple[int, ...],
+    bottleneck_factors: tuple[int, ...],
+) -> None:
+    require(min(K, base, step) >= 1, "K, base and step must be at least 1")
+    require(growth >= 2 and growth % 2 == 0, f"growth={growth} must be even: half is from below")
+    require(0 <= reduction <= 1, f"reduction={reduction} must be in 0 ... 1")
+    require(
+        len(growth_factors) == len(bottleneck_factors) >= 1,
+        f"growth_factors={growth_factors} and bottleneck_factors={bottleneck_factors} "
+        "need one number for each scale",
+    )
+
+
+def _check_names(step_mode: str, prune: str, head: str) -> None:
+    require(step_mode in ("even", "growing"), f"step_mode={step_mode!r}: choose even or growing")
+    require(prune in ("max", "min"), f"prune={prune!r}: choose max or min")
+    require(head in ("one-layer", "original"), f"head={head!r}: choose one-layer or original")

@@ -1,0 +1,134 @@
+"""Shallow sub-networks of ResNeXt: a classifier after every block but the first (Section 4.1).
+
+Sub-network k is the first k + 1 blocks and a head g_k, so there are K = L - 1 of them. The heads
+are those of I-ResNeXt. Here sub-networks differ in depth, in I-ResNeXt in width: Figure 3c
+compares the two.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from anyslice.networks.base import AnytimeNetwork, Logits, require
+from anyslice.networks.heads import make_head
+from anyslice.networks.resnext import Block
+from anyslice.networks.stem import Scales, Stem, downscale
+
+
+class Stage(nn.Module):
+    """The blocks between two exits: one of them, or the first two.
+
+    A block that begins a scale pools its input first.
+    """
+
+    def __init__(self, blocks: Sequence[Block], downscales: Sequence[bool]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.downscales = tuple(downscales)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, W, H, W) to the same shape, or to (N, 2W, H / 2, W / 2) where a scale begins."""
+        for block, begins_scale in zip(self.blocks, self.downscales, strict=True):
+            x = block(downscale(x) if begins_scale else x, 1)
+        return x
+
+
+class ShallowSubnetwork(nn.Module):
+    """A truncated ResNeXt: stem, stages and one head."""
+
+    def __init__(self, stem: Stem, stages: nn.Sequential, head: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.stages = stages
+        self.head = head
+
+    def forward(self, images: Tensor) -> Logits:
+        """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
+        logits: Logits = self.head(self.stages(self.stem(images)))
+        return logits
+
+
+class ShallowResNeXt(AnytimeNetwork):
+    """ResNeXt with early exits.
+
+    Args:
+        L: number of blocks, a multiple of the number of scales.
+        W: width of the features at the first scale.
+        B: width of a branch's bottleneck at the first scale.
+        C: cardinality.
+        only: k in 1 ... L - 1 for the k-th shallow sub-network alone (a network with K = 1, to be
+            trained by itself); None for all of them, jointly.
+        classes: labels, or the labels of each level, fine to coarse.
+        image_size: side of the images in pixels.
+        image_channels: 3 or 1.
+
+    Raises:
+        ValueError: if a hyper-parameter cannot work, saying what would.
+    """
+
+    def __init__(
+        self,
+        *,
+        L: int,
+        W: int,
+        B: int,
+        C: int,
+        only: int | None = None,
+        classes: int | Sequence[int],
+        image_size: int,
+        image_channels: int = 3,
+    ) -> None:
+        require(min(L, W, B, C) >= 1, "L, W, B and C must be at least 1")
+        require(only is None or 1 <= only < L, f"only={only}: there are sub-networks 1 ... {L - 1}")
+        super().__init__(
+            K=L - 1 if only is None else 1,
+            classes=classes,
+            image_size=image_size,
+            image_channels=image_channels,
+        )
+        scales = Scales.of(L, image_size)
+        self.L, self.W, self.B, self.C = L, W, B, C
+        self.only = only
+        self.stem = Stem(image_channels, W, image_size)
+        scale_of = [block // scales.blocks_per_scale for block in range(L)]
+        ends = range(2, L + 1) if only is None else [only + 1]
+        self.stages = nn.Sequential()
+        self.heads = nn.ModuleList()
+        begin = 0
+        for end in ends:
+            blocks = [
+                Block(W << scale_of[i], B << scale_of[i], C, 1, "independent")
+                for i in range(begin, end)
+            ]
+            begins_scale = [i > 0 and scale_of[i] > scale_of[i - 1] for i in range(begin, end)]
+            self.stages.append(Stage(blocks, begins_scale))
+            self.heads.append(make_head(W << scale_of[end - 1], self.classes))
+            begin = end
+
+    def _exits(self, images: Tensor) -> Iterator[Logits]:
+        x = self.stem(images)
+        for stage, head in zip(self.stages, self.heads, strict=True):
+            x = stage(x)
+            yield head(x)
+
+    def forward(self, images: Tensor) -> list[Logits]:
+        """Logits of all K exits from one pass, shallowest first."""
+        return list(self._exits(images))
+
+    def refine(self, images: Tensor) -> Iterator[Logits]:
+        """Logits of exit 1, 2, ... K, each step computing one more block.
+
+        Raises:
+            RuntimeError: in training mode.
+        """
+        self.check_eval()
+        return self._exits(images)
+
+    def subnetwork(self, k: int) -> nn.Module:
+        """The truncated ResNeXt that ends at exit k."""
+        self.check_k(k)
+        truncated = ShallowSubnetwork(self.stem, self.stages[:k], self.heads[k - 1])
+        return copy.deepcopy(truncated).train(self.training)
