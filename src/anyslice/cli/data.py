@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from anyslice.cli.options import fail_clearly
+
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -18,6 +20,7 @@ def data() -> None:
 @click.argument("dataset")
 @click.option("--output", type=_FOLDER, help="Folder to write to.  [default: data/DATASET]")
 @click.option("--source", type=_FOLDER, help="Folder that has the source files.")
+@fail_clearly
 def prepare(dataset: str, output: Path | None, source: Path | None) -> None:
     """Verify the source files of DATASET and write its tensors, split and manifest."""
     from anyslice.datasets.description import load_description
@@ -48,6 +51,7 @@ def prepare(dataset: str, output: Path | None, source: Path | None) -> None:
     show_default=True,
     help="Folder to write to.",
 )
+@fail_clearly
 def embed(source: Path, licence: Path, output: Path) -> None:
     """Cut the part of Fashion-MNIST that is kept in the repository from the whole."""
     from anyslice.datasets.embed import embed

@@ -92,9 +92,7 @@ def crop_coordinates(draws: Draws, size: int) -> tuple[Tensor, Tensor]:
 
 def inside(draws: Draws, size: int, padding: int) -> Tensor:
     """1 where a crop shows the image and 0 where it shows padding, (B, size, size, 1)."""
-    rows, columns = (
-        (padding <= c) & (c < padding + size) for c in crop_coordinates(draws, size)
-    )
+    rows, columns = ((padding <= c) & (c < padding + size) for c in crop_coordinates(draws, size))
     return (rows[:, :, None] & columns[:, None, :])[..., None]
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from anyslice.datasets.manifest import Manifest
 
-Part = Literal["train", "validation", "test"]
+PARTS = ("train", "validation", "test")
 Padding = Literal["black", "mean"]
 
 
@@ -28,43 +27,28 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
-class Dataset(ABC):
-    """A prepared data set.
-
-    Attributes:
-        folder: where it was prepared.
-        manifest: what it is.
-    """
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
+class Dataset(Protocol):
+    """Images in three parts, as training and evaluation see them."""
 
     @property
     def name(self) -> str:
         """Its name, that of its description."""
-        return self.manifest.name
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of the labels."""
-        return self.manifest.classes
 
     @property
     def image_size(self) -> int:
         """Height and width in pixels of the images in a batch."""
-        return self.manifest.image_size
 
     @property
     def image_channels(self) -> int:
         """1 grey or 3 colour channels."""
-        return self.manifest.image_channels
 
     @property
-    def counts(self) -> dict[Part, int]:
-        """Images of each part."""
-        counts = self.manifest.counts
-        return {"train": counts.train, "validation": counts.validation, "test": counts.test}
+    def counts(self) -> dict[str, int]:
+        """Images of each part: "train", "validation", "test"."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Whole batches in the training images.
@@ -72,12 +56,7 @@ class Dataset(ABC):
         Raises:
             ValueError: if there is none.
         """
-        images = self.counts["train"]
-        if not 1 <= batch_size <= images:
-            raise ValueError(f"batch size {batch_size} does not fit {images} training images")
-        return images // batch_size
 
-    @abstractmethod
     def train_batches(
         self,
         *,
@@ -110,11 +89,41 @@ class Dataset(ABC):
             ValueError: if there is no whole batch or it cannot be shared evenly.
         """
 
-    @abstractmethod
     def eval_batches(
-        self, part: Part, *, batch_size: int, device: torch.device | str
+        self, part: str, *, batch_size: int, device: torch.device | str
     ) -> Iterator[Batch]:
-        """All images of a part in their stored order, not augmented."""
+        """All images of a part in their stored order, not augmented.
+
+        Args:
+            part: "train", "validation" or "test".
+            batch_size: images in a batch; the last may have fewer.
+            device: where the batches are to be.
+        """
+
+
+class PreparedDataset:
+    """What all data sets in a prepared folder share.
+
+    Attributes:
+        folder: where it was prepared.
+        manifest: what it is.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.name = manifest.name
+        self.class_names = manifest.classes
+        self.image_size = manifest.image_size
+        self.image_channels = manifest.image_channels
+        self.counts = {part: getattr(manifest.counts, part) for part in PARTS}
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """See Dataset."""
+        images = self.counts["train"]
+        if not 1 <= batch_size <= images:
+            raise ValueError(f"batch size {batch_size} does not fit {images} training images")
+        return images // batch_size
 
 
 def shares(

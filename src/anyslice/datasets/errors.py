@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class DataError(Exception):
+class DataError(ValueError):
     """The message names the file, what is wrong with it and what would be right."""

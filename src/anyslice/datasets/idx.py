@@ -45,6 +45,6 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def encode_idx(array: npt.NDArray[np.uint8]) -> bytes:
-    """The array as a gzipped IDX file, without name or date, so that equal arrays give equal bytes."""
+    """The array as a gzipped IDX file without name or date: equal arrays give equal bytes."""
     header = struct.pack(f">HBB{array.ndim}I", 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
     return gzip.compress(header + array.tobytes(), compresslevel=9, mtime=0)

@@ -81,7 +81,9 @@ def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
     try:
         manifest = check(Manifest, read_json(path), path)
     except (ValueError, ParameterError) as error:
-        raise DataError(f"{path} is damaged; delete {folder} and prepare it again: {error}") from error
+        raise DataError(
+            f"{path} is damaged; delete {folder} and prepare it again: {error}"
+        ) from error
     if verify:
         _verify(folder, manifest)
     return manifest

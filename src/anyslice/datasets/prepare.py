@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from anyslice.datasets import tensors
@@ -51,12 +51,10 @@ def prepare(description: Description, output: Path, source: Path | None = None) 
     _check(description, train, test, validation)
     output.mkdir(parents=True, exist_ok=True)
     (output / NAME).unlink(missing_ok=True)
-    write_json(
-        output / tensors.SPLIT, {"seed": description.split_seed, "validation": validation}
-    )
+    write_json(output / tensors.SPLIT, {"seed": description.split_seed, "validation": validation})
     for part, images in (("train", train), ("test", test)):
         with write_atomically(output / tensors.FILES[part]) as temporary:
-            save_file({"images": images.images, "labels": images.labels}, temporary)
+            temporary.write_bytes(save({"images": images.images, "labels": images.labels}))
     names = [*tensors.FILES.values(), tensors.SPLIT]
     manifest = describe(description, sources, {name: sha256(output / name) for name in names})
     write_manifest(output, manifest)
@@ -117,9 +115,7 @@ def describe(
     )
 
 
-def _check(
-    description: Description, train: Images, test: Images, validation: list[int]
-) -> None:
+def _check(description: Description, train: Images, test: Images, validation: list[int]) -> None:
     """Raise DataError where the images are not what the description says."""
     where = description.path
     counts = description.counts
@@ -161,5 +157,3 @@ def measure(images: Tensor) -> dict[str, tuple[float, ...]]:
         "mean": tuple(round(m, 4) for m in mean.tolist()),
         "std": tuple(round(s, 4) for s in variance.sqrt().tolist()),
     }
-
-

@@ -59,7 +59,9 @@ def _how_to_get(description: Description, places: list[Path]) -> str:
     lines.append("They can be had from:")
     for source in description.sources:
         if source.package:
-            lines.append(f"  the system package {source.package}, which puts them in {source.folder}")
+            lines.append(
+                f"  the system package {source.package}, which puts them in {source.folder}"
+            )
         elif source.address:
             lines.append(f"  {source.address}")
     lines.append(f"  {description.homepage}")

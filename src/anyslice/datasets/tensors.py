@@ -17,7 +17,7 @@ from anyslice.datasets.augmentation import (
     inside,
     pad_black,
 )
-from anyslice.datasets.dataset import Batch, Dataset, Padding, Part, shares
+from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, shares
 from anyslice.datasets.manifest import Manifest
 from anyslice.files import read_json
 
@@ -28,7 +28,7 @@ SPLIT = "split.json"
 """The indices in train.safetensors of the validation images, and the seed that drew them."""
 
 
-class TensorDataset(Dataset):
+class TensorDataset(PreparedDataset):
     """A data set whose images fit into the device's memory."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
@@ -67,7 +67,7 @@ class TensorDataset(Dataset):
             yield Batch(images, labels[draws.index[part]])
 
     def eval_batches(
-        self, part: Part, *, batch_size: int, device: torch.device | str
+        self, part: str, *, batch_size: int, device: torch.device | str
     ) -> Iterator[Batch]:
         """See Dataset."""
         device = torch.device(device)
@@ -78,13 +78,13 @@ class TensorDataset(Dataset):
         ):
             yield Batch(normalise(some), their_labels)
 
-    def _load(self, device: torch.device) -> dict[Part, tuple[Tensor, Tensor]]:
+    def _load(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
         """Images, uint8 (N, H, W, C), and labels of each part on a device."""
         train = load_file(self.folder / FILES["train"])
         test = load_file(self.folder / FILES["test"])
         held_out = torch.zeros(len(train["labels"]), dtype=torch.bool)
         held_out[read_json(self.folder / SPLIT)["validation"]] = True
-        parts: dict[Part, tuple[Tensor, Tensor]] = {
+        parts: dict[str, tuple[Tensor, Tensor]] = {
             "train": (train["images"][~held_out], train["labels"][~held_out]),
             "validation": (train["images"][held_out], train["labels"][held_out]),
             "test": (test["images"], test["labels"]),
