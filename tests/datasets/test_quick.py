@@ -1,17 +1,10 @@
 """The embedded part of Fashion-MNIST, from its files to batches."""
 
-import gzip
-import hashlib
-import json
-import shutil
-from collections import Counter
-
 import pytest
 import torch
 
-from anyslice.datasets import DataError, open_dataset
+from anyslice.datasets import open_dataset
 from anyslice.datasets.description import load_description
-from anyslice.datasets.idx import encode_idx, read_idx
 from anyslice.datasets.prepare import prepare
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ all_ops: that of the authors' released code. To the MACs it adds a linear layer'
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop
 
-from anyslice.networks import AnytimeNetwork
+from anyslice.datasets.description import load_description
+from anyslice.networks import AnytimeNetwork, build
+from anyslice.params import Scale, hyperparameters
 
 aten = torch.ops.aten
 Shape = tuple[int, ...]
@@ -98,3 +100,38 @@ COUNTED = OPERATIONS | {
     for overload in operation.overloads()
 }
 """The counter looks for the operation, but takes it apart unless it also finds the overload."""
+
+
+def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
+    """What results/<scale>/flops/<dataset>/<run>.json holds.
+
+    Args:
+        scale: where the run's network is.
+        name: "<dataset>/<run>"; the data set's description gives classes and image size.
+
+    Returns:
+        The lists macs, all_ops and params over sub-networks 1 ... K, and what they count.
+    """
+    run = scale.run(name)
+    description = load_description(name.partition("/")[0])
+    with torch.device("meta"):
+        network = build(
+            run.network.name,
+            classes=len(description.classes),
+            image_size=description.image_size,
+            image_channels=description.image_channels,
+            **hyperparameters(run.network),
+        )
+    costs = count(network)
+    return {
+        "run": name,
+        "network": asdict(run.network),
+        "image": [description.image_channels, description.image_size, description.image_size],
+        "macs": [cost.macs for cost in costs],
+        "all_ops": [cost.all_ops for cost in costs],
+        "params": [cost.params for cost in costs],
+        "conventions": {
+            "macs": "multiply-adds of convolutions and linear layers, one image",
+            "all_ops": "macs + linear biases + BN, ReLU, additions (1 per element) + pooling",
+        },
+    }
