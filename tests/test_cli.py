@@ -27,7 +27,7 @@ def test_help_is_quick():
         (["train", "a/b", "--scale", "nope", "--seed", "1", "--output", "x"], "choose from"),
         (["train", "a/b", "--seed", "1", "--output", "x"], "there is no run 'a/b'"),
         (["figure", "fig9"], "there is no figure 'fig9'"),
-        (["flops", "a/b", "--output", "x.json"], "there is no run 'a/b'"),
+        (["flops", "a/b"], "there is no run 'a/b'"),
     ],
 )
 def test_errors_are_one_message(root, monkeypatch, arguments, expected):

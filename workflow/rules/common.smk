@@ -2,17 +2,31 @@
 TRAINING = f"{RESULTS}/runs/{{dataset}}/{{run}}/seed{{seed}}"
 
 
+def runs_of(dataset):
+    """The runs of a data set, as <dataset>/<run>."""
+    return [f"{dataset}/{run}" for run in SCALE.datasets[dataset].runs]
+
+
+def shown_in(figure):
+    """The runs that a figure shows, as <dataset>/<run>."""
+    shown = SCALE.figures[figure]
+    return [f"{shown.dataset}/{run}" for run in shown.runs]
+
+
 def metrics_of(wildcards):
     """The metrics of every training that a figure shows."""
-    figure = SCALE.figures[wildcards.figure]
     return expand(
-        f"{RESULTS}/runs/{figure.dataset}/{{run}}/seed{{seed}}/metrics.json",
-        run=figure.runs,
+        f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
+        run=shown_in(wildcards.figure),
         seed=SCALE.seeds,
     )
 
 
 def flops_of(wildcards):
     """The FLOPs of every run that a figure shows."""
-    figure = SCALE.figures[wildcards.figure]
-    return expand(f"{RESULTS}/flops/{figure.dataset}/{{run}}.json", run=figure.runs)
+    return expand(f"{RESULTS}/flops/{{run}}.json", run=shown_in(wildcards.figure))
+
+
+def networks_of(wildcards):
+    """The networks that a figure shows: what decides their FLOPs."""
+    return [canonical(SCALE.run(run).network) for run in shown_in(wildcards.figure)]

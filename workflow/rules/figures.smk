@@ -1,8 +1,10 @@
+# FLOPs are "ancient": they are written anew for all runs of a data set at once, and a figure is
+# drawn again only when a network that it shows has changed.
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:
         metrics=metrics_of,
-        flops=flops_of,
+        flops=ancient(flops_of),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
         pdf=f"{RESULTS}/{{figure}}.pdf",
@@ -14,6 +16,7 @@ rule draw:
     params:
         scale=config["scale"],
         figure=lambda w: canonical(SCALE.figures[w.figure]),
+        networks=networks_of,
     shell:
         "anyslice figure {wildcards.figure} --scale {params.scale} > {log} 2>&1"
 

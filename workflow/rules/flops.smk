@@ -1,22 +1,26 @@
-rule count_flops:
-    """FLOPs and parameters of every sub-network of a run; needs no data."""
-    output:
-        f"{RESULTS}/flops/{{dataset}}/{{run}}.json",
-    log:
-        f"{RESULTS}/flops/{{dataset}}/{{run}}.log",
-    params:
-        scale=config["scale"],
-        network=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}").network),
-    shell:
-        "anyslice flops {wildcards.dataset}/{wildcards.run} --scale {params.scale}"
-        " --output {output} > {log} 2>&1"
+# One job counts all runs of a data set: importing PyTorch takes longer than counting a run.
+for dataset in SCALE.datasets:
+
+    rule:
+        name:
+            f"count_flops_{dataset.replace('-', '_')}"
+        output:
+            [f"{RESULTS}/flops/{run}.json" for run in runs_of(dataset)],
+        params:
+            scale=config["scale"],
+            runs=runs_of(dataset),
+            networks=[canonical(SCALE.run(run).network) for run in runs_of(dataset)],
+        log:
+            f"{RESULTS}/flops/{dataset}.log",
+        shell:
+            "anyslice flops {params.runs} --scale {params.scale} > {log} 2>&1"
 
 
 rule flops:
-    """FLOPs of every run of the scale."""
+    """FLOPs and parameters of every run of the scale; needs no data and no GPU."""
     input:
         [
-            f"{RESULTS}/flops/{dataset}/{run}.json"
-            for dataset, of_dataset in SCALE.datasets.items()
-            for run in of_dataset.runs
+            f"{RESULTS}/flops/{run}.json"
+            for dataset in SCALE.datasets
+            for run in runs_of(dataset)
         ],

@@ -1,4 +1,4 @@
-"""`anyslice flops`: operations and parameters of a run's sub-networks."""
+"""`anyslice flops`: operations and parameters of runs' sub-networks."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from anyslice.cli.options import fail_clearly, scale_option
 
 
 @click.command()
-@click.argument("run")
+@click.argument("runs", nargs=-1, required=True)
 @scale_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="JSON file with the lists macs, all_ops and params over the sub-networks.",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for <dataset>/<run>.json.  [default: results/<scale>/flops]",
 )
 @fail_clearly
-def flops(run: str, scale: str, output: Path) -> None:
-    """Count the operations of each sub-network of RUN ("<dataset>/<run>"); needs no data."""
+def flops(runs: tuple[str, ...], scale: str, output: Path | None) -> None:
+    """Count the operations of each sub-network of RUNS ("<dataset>/<run>"); needs no data.
+
+    Each run's file holds the lists macs, all_ops and params over its sub-networks.
+    """
     from anyslice.evaluation.flops import flops_of_run
     from anyslice.files import write_json
     from anyslice.params import load_scale
 
-    write_json(output, flops_of_run(load_scale(scale), run))
+    loaded = load_scale(scale)
+    folder = output or Path("results") / loaded.name / "flops"
+    for run in runs:
+        write_json(folder / f"{run}.json", flops_of_run(loaded, run))
