@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop
+from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_flop
 
 from anyslice.datasets.description import load_description
 from anyslice.networks import AnytimeNetwork, build
@@ -56,7 +56,7 @@ def cost_of(module: nn.Module, image: Tensor) -> Cost:
         if isinstance(layer, nn.Linear) and layer.bias is not None
     )
     return Cost(
-        macs=sum(counts[operation] for operation in MULTIPLY_ADDS),
+        macs=sum(counts.get(operation, 0) for operation in MULTIPLY_ADDS),
         all_ops=sum(counts.values()) + biases,
         params=sum(parameter.numel() for parameter in module.parameters()),
     )
@@ -71,6 +71,10 @@ def _linear(*args: Any, out_shape: Shape) -> int:
     return int(addmm_flop(*args, out_val=out_shape)) // 2
 
 
+def _linear_without_bias(*args: Any, out_shape: Shape) -> int:
+    return int(mm_flop(*args, out_val=out_shape)) // 2
+
+
 def _elements(x: Shape, *args: Any, out_shape: Any, **kwargs: Any) -> int:
     return prod(x)
 
@@ -80,7 +84,11 @@ def _pooling(x: Shape, kernel: Sequence[int], *args: Any, out_shape: Any, **kwar
     return prod(pooled) * prod(kernel)
 
 
-MULTIPLY_ADDS: dict[Any, Formula] = {aten.convolution: _convolution, aten.addmm: _linear}
+MULTIPLY_ADDS: dict[Any, Formula] = {
+    aten.convolution: _convolution,
+    aten.addmm: _linear,
+    aten.mm: _linear_without_bias,
+}
 
 OPERATIONS: dict[Any, Formula] = MULTIPLY_ADDS | {
     aten.native_batch_norm: _elements,

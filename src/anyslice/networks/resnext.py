@@ -131,6 +131,10 @@ class IResNeXt(AnytimeNetwork):
     ) -> None:
         super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
         require(min(L, W, B, C, K) >= 1, "L, W, B, C and K must be at least 1")
+        require(
+            batch_norm in ("independent", "shared"),
+            f"batch_norm={batch_norm!r}: choose independent or shared",
+        )
         require(C % K == 0, f"C={C} branches must be a multiple of K={K} sub-networks")
         scales = Scales.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
