@@ -23,7 +23,6 @@ container: "docker://anyslice:latest"
 
 
 rule all:
-    default_target: True
     """Every figure of the scale in force."""
     input:
         expand("results/{figure}.pdf", figure=SCALE.figures),

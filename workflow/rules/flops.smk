@@ -6,12 +6,12 @@ for dataset in SCALE.datasets:
             f"count_flops_{dataset.replace('-', '_')}"
         output:
             [f"{RESULTS}/flops/{run}.json" for run in runs_of(dataset)],
+        log:
+            f"{RESULTS}/flops/{dataset}.log",
         params:
             scale=config["scale"],
             runs=runs_of(dataset),
             networks=[canonical(SCALE.run(run).network) for run in runs_of(dataset)],
-        log:
-            f"{RESULTS}/flops/{dataset}.log",
         shell:
             "anyslice flops {params.runs} --scale {params.scale} > {log} 2>&1"
 
