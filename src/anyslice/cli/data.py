@@ -1,4 +1,4 @@
-"""`anyslice data`: prepare data sets and say what they are."""
+"""`anyslice data`: fetch, verify and prepare data sets, and show what they are."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 from anyslice.cli.options import fail_clearly
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_source_option = click.option("--source", type=_FOLDER, help="Folder that has the source files.")
 
 
 @click.group()
@@ -18,16 +20,69 @@ def data() -> None:
 
 @data.command()
 @click.argument("dataset")
-@click.option("--output", type=_FOLDER, help="Folder to write to.  [default: data/DATASET]")
-@click.option("--source", type=_FOLDER, help="Folder that has the source files.")
+@_source_option
+@click.option(
+    "--output", type=_FILE, help="Where to record it.  [default: data/sources/DATASET/fetched.json]"
+)
 @fail_clearly
-def prepare(dataset: str, output: Path | None, source: Path | None) -> None:
-    """Verify the source files of DATASET and write its tensors, split and manifest."""
+def fetch(dataset: str, source: Path | None, output: Path | None) -> None:
+    """Find the source files of DATASET, downloading those that are nowhere here."""
+    from anyslice.datasets import sources
+    from anyslice.datasets.description import load_description
+
+    description = load_description(dataset)
+    output = output or sources.FOLDER / description.name / "fetched.json"
+    files = sources.fetch(description, downloads=output.parent, source=source)
+    sources.write_fetched(output, files)
+    for path in files.values():
+        click.echo(path)
+
+
+@data.command()
+@click.argument("dataset")
+@click.option(
+    "--fetched",
+    type=_FILE,
+    help="Record of `fetch`.  [default: data/sources/DATASET/fetched.json]",
+)
+@click.option(
+    "--output",
+    type=_FILE,
+    help="Where to record it.  [default: data/sources/DATASET/verified.json]",
+)
+@fail_clearly
+def verify(dataset: str, fetched: Path | None, output: Path | None) -> None:
+    """Compare the fetched files of DATASET with their published checksums."""
+    from anyslice.datasets import sources
+    from anyslice.datasets.description import load_description
+
+    description = load_description(dataset)
+    folder = sources.FOLDER / description.name
+    files = sources.verify(description, sources.read_fetched(fetched or folder / "fetched.json"))
+    sources.write_verified(output or folder / "verified.json", files)
+    for file in files.values():
+        click.echo(f"{file.sha256 or 'a folder':64}  {file.path}")
+
+
+@data.command()
+@click.argument("dataset")
+@_source_option
+@click.option(
+    "--verified", type=_FILE, help="Record of `verify`; without it, files are read again."
+)
+@click.option("--output", type=_FOLDER, help="Folder to write to.  [default: data/DATASET]")
+@fail_clearly
+def prepare(dataset: str, source: Path | None, verified: Path | None, output: Path | None) -> None:
+    """Write tensors, split and manifest of DATASET; fetch and verify it first where needed."""
+    from anyslice.datasets import sources
     from anyslice.datasets.description import load_description
     from anyslice.datasets.prepare import prepare
 
     description = load_description(dataset)
-    manifest = prepare(description, output or Path("data") / description.name, source)
+    known = sources.read_verified(verified) if verified else {}
+    paths = {name: Path(file.path) for name, file in known.items()}
+    files = sources.verify(description, paths or sources.fetch(description, source=source), known)
+    manifest = prepare(description, files, output or Path("data") / description.name)
     counts = manifest.counts
     click.echo(
         f"{manifest.name}: {counts.train} training, {counts.validation} validation and "
@@ -36,10 +91,39 @@ def prepare(dataset: str, output: Path | None, source: Path | None) -> None:
 
 
 @data.command()
-@click.option("--source", type=_FOLDER, required=True, help="Folder of the four whole IDX files.")
+@click.argument("dataset")
+@click.option("--folder", type=_FOLDER, help="Where it is prepared.  [default: data/DATASET]")
+@click.option("--picture", type=_FILE, help="Also draw augmented samples to this PNG or PDF file.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--epoch", type=click.IntRange(min=1), default=1, show_default=True)
+@fail_clearly
+def show(dataset: str, folder: Path | None, picture: Path | None, seed: int, epoch: int) -> None:
+    """Print counts, checksums, licence and terms of DATASET."""
+    from anyslice.datasets.description import load_description
+    from anyslice.datasets.summary import summarise
+
+    description = load_description(dataset)
+    folder = folder or Path("data") / description.name
+    click.echo(summarise(description, folder))
+    if picture:
+        from anyslice.datasets import open_dataset
+        from anyslice.datasets.picture import draw_samples
+
+        draw_samples(open_dataset(folder), picture, seed=seed, epoch=epoch)
+        click.echo(f"Samples: {picture}")
+
+
+@data.command()
+@click.option(
+    "--source",
+    type=_FOLDER,
+    default=Path("/usr/share/datasets/fashion-mnist"),
+    show_default=True,
+    help="Folder of the four whole IDX files.",
+)
 @click.option(
     "--licence",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     default=Path("/usr/share/doc/dataset-fashion-mnist/copyright"),
     show_default=True,
     help="File with the licence.",

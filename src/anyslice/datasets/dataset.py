@@ -116,7 +116,8 @@ class PreparedDataset:
         self.class_names = manifest.classes
         self.image_size = manifest.image_size
         self.image_channels = manifest.image_channels
-        self.counts = {part: getattr(manifest.counts, part) for part in PARTS}
+        counts = manifest.counts
+        self.counts = dict(zip(PARTS, (counts.train, counts.validation, counts.test), strict=True))
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """See Dataset."""
@@ -124,6 +125,12 @@ class PreparedDataset:
         if not 1 <= batch_size <= images:
             raise ValueError(f"batch size {batch_size} does not fit {images} training images")
         return images // batch_size
+
+
+def check_part(part: str) -> None:
+    """Raise ValueError unless it is one of PARTS."""
+    if part not in PARTS:
+        raise ValueError(f"there is no part {part!r}; choose from {', '.join(PARTS)}")
 
 
 def shares(

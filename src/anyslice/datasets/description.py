@@ -16,17 +16,19 @@ FOLDER = Path("params/datasets")
 _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
+Storage = Literal["tensor", "files"]
+Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011"]
 Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Source:
-    """A place that has the files: a folder, a folder that a system package installs, an address.
+    """A place that has the files: a folder, a folder that a system package fills, or an address.
 
     Attributes:
         folder: where the files lie; relative to the top of the repository.
         package: the system package that puts them there.
-        address: the web address below which the files lie under their names.
+        address: where a file can be downloaded; {file} stands for its name.
     """
 
     folder: str | None = None
@@ -59,23 +61,23 @@ class Description:
         sources: where to look for the files, in this order.
         counts: images of each part, after the validation images are held out.
         split_seed: draws the validation images; the same for every run and seed.
+        storage: "tensor", small images as one uint8 tensor on the training device, augmented by a
+            flip and a crop of the padded image; or "files", large images decoded from disk as they
+            are needed, augmented by a flip and a crop of random size and shape, resized.
         image_size: height and width in pixels of what a network sees.
         image_channels: 1 grey or 3 colour channels.
-        pad: black pixels added on each side of a source image.
-        shrink: after that, each square of shrink x shrink pixels is averaged to one.
-        storage: "tensor", small images as one uint8 tensor on the training device; or "files",
-            large images decoded from disk as they are needed.
-        augmentation: of training images, "flip-crop" (a flip and a crop of the image padded by
-            crop_padding pixels) or "flip-resized-crop" (a flip and a crop of random area and
-            aspect ratio, resized).
-        crop_padding: see augmentation.
         mean: of each channel over the training images, black 0 and white 1.
         std: likewise, the standard deviation.
         classes: names in the order of the labels.
-        levels: coarser label levels that the data set itself defines, from fine to coarse; each
-            maps a coarse label to its classes.
         name: the file's name without its ending.
         path: the file it was read from.
+        class_ids: names of the classes' folders, in the same order, where images are files in
+            class folders.
+        levels: coarser label levels that the data set itself defines, from fine to coarse; each
+            maps a coarse label to its classes.
+        pad: black pixels added on each side of a source image ("tensor" only).
+        shrink: after that, every shrink x shrink pixels are averaged to one ("tensor" only).
+        crop_padding: pixels by which an image is padded before it is cropped ("tensor" only).
     """
 
     title: str
@@ -83,24 +85,24 @@ class Description:
     citation: str
     licence: str
     terms: str
-    format: Literal["idx"]
+    format: Format
     files: dict[str, tuple[Checksum, ...]]
     sources: tuple[Source, ...]
     counts: Counts
     split_seed: NotNegative
+    storage: Storage
     image_size: Positive
     image_channels: Literal[1, 3]
-    storage: Literal["tensor", "files"]
-    augmentation: Literal["flip-crop", "flip-resized-crop"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: tuple[str, ...]
     name: str
     path: str
-    crop_padding: NotNegative = 4
+    class_ids: tuple[str, ...] = ()
+    levels: tuple[dict[str, tuple[str, ...]], ...] = ()
     pad: NotNegative = 0
     shrink: Positive = 1
-    levels: tuple[dict[str, tuple[str, ...]], ...] = ()
+    crop_padding: NotNegative = 4
 
 
 def load_description(dataset: str, folder: Path = FOLDER) -> Description:
@@ -136,8 +138,20 @@ def _contradictions(description: Description) -> list[str]:
                 f"key {key!r}: one number for each of {description.image_channels} channels "
                 f"is needed (found {len(getattr(description, key))})"
             )
+    if description.class_ids and len(description.class_ids) != len(description.classes):
+        problems.append(
+            f"key 'class_ids': {len(description.classes)} are needed, one for each class "
+            f"(found {len(description.class_ids)})"
+        )
     if len(set(description.classes)) != len(description.classes):
         problems.append("key 'classes': a name appears twice")
+    if description.storage == "files" and description.format == "idx":
+        counts = description.counts
+        for images in (counts.train + counts.validation, counts.test):
+            if not description.class_ids or images % len(description.classes):
+                problems.append(
+                    "images written as files need 'class_ids' and as many of each class"
+                )
     for number, level in enumerate(description.levels):
         members = [name for classes in level.values() for name in classes]
         if sorted(members) != sorted(description.classes):

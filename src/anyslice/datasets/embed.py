@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anyslice.datasets.errors import DataError
-from anyslice.datasets.idx import encode_idx, read_idx
+from anyslice.datasets.formats.idx import encode_idx, read_idx
 from anyslice.files import sha256, write_atomically, write_text
 
 IMAGES_PER_CLASS = {"train": 1000, "t10k": 200}

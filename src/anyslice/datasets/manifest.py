@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from anyslice.datasets.description import Counts
+from anyslice.datasets.description import Counts, Storage
 from anyslice.datasets.errors import DataError
 from anyslice.files import read_json, sha256, write_json
 from anyslice.schema import ParameterError, check
@@ -25,7 +24,6 @@ class Manifest:
         name: of the data set.
         title: for people, and for figures.
         storage: "tensor" or "files" (see Description).
-        augmentation: see Description.
         crop_padding: see Description.
         image_size: height and width in pixels.
         image_channels: 1 or 3.
@@ -37,12 +35,13 @@ class Manifest:
         level_labels: for each level the label of each class.
         sources: SHA-256 of the source files it was made from.
         files: SHA-256 of the files beside the manifest.
+        images: the folder of the image files if storage is "files"; relative to the manifest's
+            own, or absolute where they were left in a folder of the user.
     """
 
     name: str
     title: str
-    storage: Literal["tensor", "files"]
-    augmentation: Literal["flip-crop", "flip-resized-crop"]
+    storage: Storage
     crop_padding: int
     image_size: int
     image_channels: int
@@ -54,6 +53,7 @@ class Manifest:
     level_labels: tuple[tuple[int, ...], ...]
     sources: dict[str, str]
     files: dict[str, str]
+    images: str | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -1,76 +1,151 @@
-"""From verified source files to a prepared data set, all or nothing."""
+"""From verified source files to a prepared data set, all or nothing.
+
+Both kinds of storage go the same way: read or unpack, check against the description, write the
+files, and last of all the manifest that makes them a data set.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from anyslice.datasets import tensors
+from anyslice.datasets import index, splits
 from anyslice.datasets.augmentation import pad_black
 from anyslice.datasets.description import Description
 from anyslice.datasets.errors import DataError
-from anyslice.datasets.idx import read_idx
+from anyslice.datasets.formats import cifar, class_folders, cub, idx, ilsvrc
+from anyslice.datasets.labelled import ImageFile, Images
 from anyslice.datasets.manifest import NAME, Manifest, write_manifest
-from anyslice.datasets.sources import find_sources, verify_sources
-from anyslice.datasets.splits import draw_validation
-from anyslice.files import sha256, write_atomically, write_json
+from anyslice.datasets.sources import Verified
+from anyslice.datasets.tensors import FILES
+from anyslice.files import sha256, write_atomically
 
-MEASURED_WITHIN = 0.002
-"""How far the measured mean and deviation may be from the described ones."""
+IMAGES = "images"
+"""Folder of the image files in a prepared data set."""
+
+MEASURED_WITHIN = 0.005
+"""How far mean and deviation of the training images may be from the described ones, which others
+may have measured before validation images were held out."""
+
+READERS: dict[str, Callable[[Description, Mapping[str, Path]], tuple[Images, Images]]] = {
+    "idx": idx.read_parts,
+    "cifar-10": cifar.read_parts,
+    "cifar-100": cifar.read_parts,
+}
+"""For each format of small images, training and test images from the source files."""
 
 
-class Images(NamedTuple):
-    """Images, uint8 (N, H, W, C), and their labels, int64 (N,)."""
-
-    images: Tensor
-    labels: Tensor
-
-
-def prepare(description: Description, output: Path, source: Path | None = None) -> Manifest:
-    """Verify the source files and write tensors, split and, last of all, the manifest.
+def prepare(description: Description, files: Mapping[str, Verified], output: Path) -> Manifest:
+    """Write tensors or image files, the split and the manifest.
 
     Args:
         description: of the data set.
+        files: the source files; see sources.verify.
         output: the folder to write to; what an earlier preparation left there is replaced.
-        source: the folder of the source files; without it the described places are searched.
 
     Raises:
-        DataError: if a source file is missing, damaged or holds what the description excludes.
+        DataError: if a source file is damaged or does not hold what the description says. Then
+            no manifest is written, and where there was one it stays.
     """
-    found = find_sources(description, source)
-    sources = verify_sources(description, found)
-    train, test = (resize(part, description) for part in read_parts(description, found))
-    validation = draw_validation(
-        len(train.labels), description.counts.validation, description.split_seed
+    paths = {name: Path(file.path) for name, file in files.items()}
+    prepare_storage = _prepare_tensors if description.storage == "tensor" else _prepare_files
+    images, written = prepare_storage(description, paths, output)
+    manifest = describe(
+        description,
+        {name: file.sha256 for name, file in files.items() if file.sha256},
+        {name: sha256(output / name) for name in written},
+        images,
     )
-    _check(description, train, test, validation)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / NAME).unlink(missing_ok=True)
-    write_json(output / tensors.SPLIT, {"seed": description.split_seed, "validation": validation})
-    for part, images in (("train", train), ("test", test)):
-        with write_atomically(output / tensors.FILES[part]) as temporary:
-            temporary.write_bytes(save({"images": images.images, "labels": images.labels}))
-    names = [*tensors.FILES.values(), tensors.SPLIT]
-    manifest = describe(description, sources, {name: sha256(output / name) for name in names})
     write_manifest(output, manifest)
     return manifest
 
 
-def read_parts(description: Description, folder: Path) -> tuple[Images, Images]:
-    """Training and test images from the source files."""
+def _prepare_tensors(
+    description: Description, paths: Mapping[str, Path], output: Path
+) -> tuple[None, list[str]]:
+    """Write the tensors and the split; give the names of the files."""
     train, test = (
-        Images(
-            torch.from_numpy(read_idx(folder / f"{part}-images-idx3-ubyte.gz").copy())[..., None],
-            torch.from_numpy(read_idx(folder / f"{part}-labels-idx1-ubyte.gz").copy()).long(),
-        )
-        for part in ("train", "t10k")
+        resize(part, description) for part in READERS[description.format](description, paths)
     )
-    return train, test
+    _check_counts(description, len(train.labels), len(test.labels))
+    for part in (train, test):
+        shape = (description.image_size, description.image_size, description.image_channels)
+        if part.images.shape[1:] != shape:
+            raise DataError(
+                f"{description.path} promises images of shape {shape}, the source's are "
+                f"{tuple(part.images.shape[1:])}"
+            )
+    validation = _draw(description)
+    _check_statistics(description, train.images, validation)
+    (output / NAME).unlink(missing_ok=True)
+    for name, images in (("train", train), ("test", test)):
+        with write_atomically(output / FILES[name]) as temporary:
+            temporary.write_bytes(save({"images": images.images, "labels": images.labels}))
+    splits.write_split(output, description.split_seed, validation)
+    return None, [*FILES.values(), splits.NAME]
+
+
+def _prepare_files(
+    description: Description, paths: Mapping[str, Path], output: Path
+) -> tuple[str, list[str]]:
+    """Unpack the images and write index and split; give the images' folder and the files' names."""
+    if paths.keys() == set(ilsvrc.PARTS):
+        root = paths["train"].resolve().parent
+        files = ilsvrc.list_images(root, description.class_ids)
+        _check_counts(description, *_count(files))
+        (output / NAME).unlink(missing_ok=True)
+        index.write_index(output / index.NAME, root, files)
+    else:
+        root = output / IMAGES
+        part = output / f".{IMAGES}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            files = _unpack(description, paths, part)
+            _check_counts(description, *_count(files))
+            (output / NAME).unlink(missing_ok=True)
+            index.write_index(output / index.NAME, part, files)
+            shutil.rmtree(root, ignore_errors=True)
+            part.rename(root)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    splits.write_split(output, description.split_seed, _draw(description))
+    inside = root.parent.resolve() == output.resolve()
+    return IMAGES if inside else str(root), [index.NAME, splits.NAME]
+
+
+def _unpack(description: Description, paths: Mapping[str, Path], root: Path) -> list[ImageFile]:
+    """Unpack the source files below a folder, and list the images."""
+    root.mkdir(parents=True)
+    match description.format:
+        case "ilsvrc-2012":
+            ilsvrc.unpack_images(description, paths, root)
+            return ilsvrc.list_images(root, description.class_ids)
+        case "cub-200-2011":
+            cub.unpack_images(paths, root)
+            return cub.list_images(description, root)
+        case _:
+            return _write_class_folders(description, paths, root)
+
+
+def _write_class_folders(
+    description: Description, paths: Mapping[str, Path], root: Path
+) -> list[ImageFile]:
+    """Write small images as files, as many of each class."""
+    counts = (description.counts.train + description.counts.validation, description.counts.test)
+    parts = READERS[description.format](description, paths)
+    for part, images, count in zip(("train", "test"), parts, counts, strict=True):
+        per_class = count // len(description.class_ids)
+        class_folders.write_class_folders(root, part, description.class_ids, images, per_class)
+    return [
+        file
+        for part in ("train", "test")
+        for file in class_folders.read_class_folders(root, part, description.class_ids, part)
+    ]
 
 
 def resize(part: Images, description: Description) -> Images:
@@ -85,22 +160,27 @@ def resize(part: Images, description: Description) -> Images:
 
 
 def describe(
-    description: Description, sources: Mapping[str, str], files: Mapping[str, str]
+    description: Description,
+    sources: Mapping[str, str],
+    files: Mapping[str, str],
+    images: str | None = None,
 ) -> Manifest:
-    """The manifest of a data set, from its description and the checksums of its files."""
-    names = [tuple(level) for level in description.levels]
-    labels = [
-        tuple(
-            next(i for i, members in enumerate(level.values()) if name in members)
-            for name in description.classes
-        )
+    """The manifest of a data set.
+
+    Args:
+        description: of the data set.
+        sources: SHA-256 of the source files.
+        files: SHA-256 of the prepared files.
+        images: see Manifest.
+    """
+    label_of = [
+        {name: label for label, names in enumerate(level.values()) for name in names}
         for level in description.levels
     ]
     return Manifest(
         name=description.name,
         title=description.title,
         storage=description.storage,
-        augmentation=description.augmentation,
         crop_padding=description.crop_padding,
         image_size=description.image_size,
         image_channels=description.image_channels,
@@ -108,51 +188,59 @@ def describe(
         std=description.std,
         counts=description.counts,
         classes=description.classes,
-        levels=(description.classes, *names),
-        level_labels=(tuple(range(len(description.classes))), *labels),
+        levels=(description.classes, *(tuple(level) for level in description.levels)),
+        level_labels=(
+            tuple(range(len(description.classes))),
+            *(tuple(labels[name] for name in description.classes) for labels in label_of),
+        ),
         sources=dict(sources),
         files=dict(files),
+        images=images,
     )
 
 
-def _check(description: Description, train: Images, test: Images, validation: list[int]) -> None:
-    """Raise DataError where the images are not what the description says."""
-    where = description.path
+def _draw(description: Description) -> list[int]:
     counts = description.counts
-    for part, images, expected in (
-        ("training", train, counts.train + counts.validation),
-        ("test", test, counts.test),
-    ):
-        shape = (expected, description.image_size, description.image_size)
-        shape += (description.image_channels,)
-        if images.images.shape != shape or len(images.labels) != expected:
-            raise DataError(
-                f"{where} promises {part} images of shape {shape}, the source has "
-                f"{tuple(images.images.shape)} and {len(images.labels)} labels"
-            )
-        low, high = images.labels.min().item(), images.labels.max().item()
-        if low < 0 or high >= len(description.classes):
-            raise DataError(
-                f"{where} lists {len(description.classes)} classes, but the {part} labels run "
-                f"from {low} to {high}"
-            )
-    kept = torch.ones(len(train.labels), dtype=torch.bool)
+    return splits.draw_validation(
+        counts.train + counts.validation, counts.validation, description.split_seed
+    )
+
+
+def _count(files: Sequence[ImageFile]) -> tuple[int, int]:
+    """Training images (those for validation included) and test images."""
+    train = sum(file.part == "train" for file in files)
+    return train, len(files) - train
+
+
+def _check_counts(description: Description, train: int, test: int) -> None:
+    counts = description.counts
+    expected = (counts.train + counts.validation, counts.test)
+    if (train, test) != expected:
+        raise DataError(
+            f"{description.path} promises {expected[0]} images for training and validation and "
+            f"{expected[1]} for testing; the source has {train} and {test}"
+        )
+
+
+def _check_statistics(description: Description, images: Tensor, validation: list[int]) -> None:
+    kept = torch.ones(len(images), dtype=torch.bool)
     kept[validation] = False
-    for key, measured in measure(train.images[kept]).items():
+    for key, measured in measure(images[kept]).items():
         described = getattr(description, key)
         if any(abs(a - b) > MEASURED_WITHIN for a, b in zip(measured, described, strict=True)):
-            raise DataError(f"{where}: key {key!r} is {described}, measured is {measured}")
+            raise DataError(
+                f"{description.path}: key {key!r} is {list(described)}, but the training images "
+                f"have {list(measured)}"
+            )
 
 
 def measure(images: Tensor) -> dict[str, tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 images (N, H, W, C), white being 1."""
-    channels = images.flatten(0, 2)
-    counts = torch.stack(
-        [torch.bincount(channel, minlength=256) for channel in channels.unbind(1)]
-    ).double()
+    pixels = images.flatten(0, 2)
+    counts = torch.stack([c.bincount(minlength=256) for c in pixels.unbind(1)]).double()
     values = torch.arange(256, dtype=torch.float64) / 255
-    mean = counts @ values / len(channels)
-    variance = counts @ values**2 / len(channels) - mean**2
+    mean = counts @ values / len(pixels)
+    variance = counts @ values**2 / len(pixels) - mean**2
     return {
         "mean": tuple(round(m, 4) for m in mean.tolist()),
         "std": tuple(round(s, 4) for s in variance.sqrt().tolist()),

@@ -1,69 +1,162 @@
-"""Finding a data set's source files and verifying them before they are opened."""
+"""Finding, fetching and verifying a data set's source files, before any of them is opened."""
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from anyslice.datasets.checksums import file_checksums
 from anyslice.datasets.description import Description
+from anyslice.datasets.download import download
 from anyslice.datasets.errors import DataError
+from anyslice.files import read_json, write_json
+
+FOLDER = Path("data/sources")
+"""Below it, <dataset>/ has what was downloaded and the records of `fetch` and `verify`."""
+
+UNPACKED_ILSVRC = ("train", "val")
+"""Folders that stand for the tar files of ImageNet when a user has unpacked them."""
 
 
-def find_sources(description: Description, folder: Path | None = None) -> Path:
-    """The first folder that has all source files.
+@dataclass(frozen=True)
+class Verified:
+    """A source file whose checksum was right when it was read.
+
+    Attributes:
+        path: of the file; or of a folder of images, which has no checksum.
+        sha256: of its content; empty for a folder.
+        size: in bytes; 0 for a folder.
+        modified: time of the last change, in nanoseconds; 0 for a folder.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    modified: int
+
+
+def fetch(
+    description: Description, downloads: Path | None = None, source: Path | None = None
+) -> dict[str, Path]:
+    """Find every source file, and download those that are nowhere to be found.
 
     Args:
         description: of the data set.
-        folder: where the user says they are; then nowhere else is looked.
+        downloads: the folder for downloads; FOLDER/<name> by default.
+        source: the folder where the user says the files are; then nowhere else is looked.
+
+    Returns:
+        The path of each file, by name.
 
     Raises:
-        DataError: if there is none; it says where the files can be had and where to put them.
+        DataError: if a file cannot be had; it names each one, and where and how to get it.
     """
-    known = [Path(source.folder) for source in description.sources if source.folder]
-    for place in [folder] if folder else known:
-        if all((place / name).is_file() for name in description.files):
-            return place
-    raise DataError(_how_to_get(description, [folder] if folder else known))
+    downloads = downloads or FOLDER / description.name
+    folders = [Path(place.folder) for place in description.sources if place.folder]
+    places = [source] if source else [downloads, *folders]
+    if description.format == "ilsvrc-2012":
+        for place in places:
+            if any((place / part).is_dir() for part in UNPACKED_ILSVRC):
+                return {part: place / part for part in UNPACKED_ILSVRC}
+    found = {
+        name: place / name
+        for place in reversed(places)
+        for name in description.files
+        if (place / name).is_file()
+    }
+    missing = [name for name in description.files if name not in found]
+    addresses = [place.address for place in description.sources if place.address]
+    if missing and (source or not addresses):
+        raise DataError(_how_to_get(description, missing, places))
+    for name in missing:
+        path = downloads / name
+        try:
+            download(addresses[0].format(file=name), path, description.files[name])
+        except DataError as error:
+            raise DataError(f"{error}\n{_how_to_get(description, missing, places)}") from error
+        found[name] = path
+    return {name: found[name] for name in description.files}
 
 
-def verify_sources(description: Description, folder: Path) -> dict[str, str]:
-    """SHA-256 of each source file, after all are found to be what the description says.
+def verify(
+    description: Description,
+    files: Mapping[str, Path],
+    known: Mapping[str, Verified] | None = None,
+) -> dict[str, Verified]:
+    """Compare each source file's checksum with those that the description allows.
+
+    Args:
+        description: of the data set.
+        files: the path of each file.
+        known: of an earlier verification; a file that has not changed since is not read again.
 
     Raises:
         DataError: naming the first file whose checksum is wrong.
     """
-    return {name: _verify(folder / name, known) for name, known in description.files.items()}
+    return {
+        name: _verify(path, description.files.get(name, ()), (known or {}).get(name))
+        for name, path in files.items()
+    }
 
 
-def _verify(path: Path, accepted: tuple[str, ...]) -> str:
-    algorithms = {"sha256"} | {checksum.partition(":")[0] for checksum in accepted}
-    found = {name: f"{name}:{_digest(path, name)}" for name in sorted(algorithms)}
-    if not set(found.values()) & set(accepted):
+def _verify(path: Path, accepted: tuple[str, ...], known: Verified | None) -> Verified:
+    if path.is_dir():
+        return Verified(str(path), "", 0, 0)
+    if not path.is_file():
+        raise DataError(f"{path} was found before and is missing now; fetch it again")
+    stat = path.stat()
+    if known and (known.path, known.size, known.modified) == (
+        str(path),
+        stat.st_size,
+        stat.st_mtime_ns,
+    ):
+        return known
+    checksums = file_checksums(path, accepted)
+    if not set(checksums.values()) & set(accepted):
         raise DataError(
-            f"{path} is damaged or another file: its checksum is {', '.join(found.values())}; "
-            f"right would be {' or '.join(accepted)}. Delete it and fetch it again."
+            f"{path} is damaged or another file: its checksum is "
+            f"{' and '.join(checksums.values())}, right would be {' or '.join(accepted)}; "
+            "delete it and fetch it again"
         )
-    return found["sha256"].partition(":")[2]
+    sha256 = checksums["sha256"].partition(":")[2]
+    return Verified(str(path), sha256, stat.st_size, stat.st_mtime_ns)
 
 
-def _digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+def write_fetched(path: Path, files: Mapping[str, Path]) -> None:
+    """Record where the source files are."""
+    write_json(path, {name: str(file) for name, file in files.items()})
 
 
-def _how_to_get(description: Description, places: list[Path]) -> str:
-    lines = [f"the files of {description.name} ({description.title}) are missing:"]
-    for place in places:
-        missing = [name for name in description.files if not (place / name).is_file()]
-        lines.append(f"  {place} lacks {', '.join(missing)}")
-    lines.append("They can be had from:")
-    for source in description.sources:
-        if source.package:
-            lines.append(
-                f"  the system package {source.package}, which puts them in {source.folder}"
-            )
-        elif source.address:
-            lines.append(f"  {source.address}")
-    lines.append(f"  {description.homepage}")
-    lines.append("Name the folder that has them with --source, or work at the quick scale.")
+def read_fetched(path: Path) -> dict[str, Path]:
+    """What `write_fetched` recorded."""
+    return {name: Path(file) for name, file in read_json(path).items()}
+
+
+def write_verified(path: Path, files: Mapping[str, Verified]) -> None:
+    """Record which source files were found right."""
+    write_json(path, {name: asdict(file) for name, file in files.items()})
+
+
+def read_verified(path: Path) -> dict[str, Verified]:
+    """What `write_verified` recorded."""
+    return {name: Verified(**file) for name, file in read_json(path).items()}
+
+
+def _how_to_get(description: Description, missing: list[str], places: list[Path]) -> str:
+    lines = [f"{description.name} ({description.title}) is not here. Missing:"]
+    lines += [f"  {name}" for name in missing]
+    lines += ["Looked in:", *(f"  {place}" for place in places), "They can be had from:"]
+    for place in description.sources:
+        if place.package:
+            lines.append(f"  the system package {place.package}, which fills {place.folder}")
+        if place.address:
+            lines.append(f"  {place.address}")
+    lines += [
+        f"  {description.homepage}",
+        f"Terms: {description.terms}",
+        f"Put them in {FOLDER / description.name}, or name their folder with",
+        f"  anyslice data fetch {description.name} --source FOLDER",
+        "The quick scale needs no download.",
+    ]
     return "\n".join(lines)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
+
+from anyslice.files import read_json, write_json
+
+NAME = "split.json"
+"""The indices of the validation images among the training images, and the seed that drew them."""
 
 
 def draw_validation(images: int, held_out: int, seed: int) -> list[int]:
@@ -21,3 +27,14 @@ def draw_validation(images: int, held_out: int, seed: int) -> list[int]:
 
 def _rank(seed: int, index: int) -> bytes:
     return hashlib.sha256(f"validation {seed} {index}".encode()).digest()
+
+
+def write_split(folder: Path, seed: int, validation: list[int]) -> None:
+    """Store the split of a prepared data set."""
+    write_json(folder / NAME, {"seed": seed, "validation": validation})
+
+
+def read_split(folder: Path) -> list[int]:
+    """The indices of the validation images, in increasing order."""
+    indices: list[int] = read_json(folder / NAME)["validation"]
+    return indices

@@ -17,15 +17,12 @@ from anyslice.datasets.augmentation import (
     inside,
     pad_black,
 )
-from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, shares
+from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, check_part, shares
 from anyslice.datasets.manifest import Manifest
-from anyslice.files import read_json
+from anyslice.datasets.splits import read_split
 
 FILES = {"train": "train.safetensors", "test": "test.safetensors"}
 """Files of tensors `images`, uint8 (N, H, W, C), and `labels`, int64 (N,)."""
-
-SPLIT = "split.json"
-"""The indices in train.safetensors of the validation images, and the seed that drew them."""
 
 
 class TensorDataset(PreparedDataset):
@@ -70,20 +67,20 @@ class TensorDataset(PreparedDataset):
         self, part: str, *, batch_size: int, device: torch.device | str
     ) -> Iterator[Batch]:
         """See Dataset."""
+        check_part(part)
         device = torch.device(device)
         images, labels = self._parts(device)[part]
         normalise = self._normalisation(device)
-        for some, their_labels in zip(
-            images.split(batch_size), labels.split(batch_size), strict=True
-        ):
-            yield Batch(normalise(some), their_labels)
+        for start in range(0, len(labels), batch_size):
+            some = slice(start, start + batch_size)
+            yield Batch(normalise(images[some]), labels[some])
 
     def _load(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
         """Images, uint8 (N, H, W, C), and labels of each part on a device."""
         train = load_file(self.folder / FILES["train"])
         test = load_file(self.folder / FILES["test"])
         held_out = torch.zeros(len(train["labels"]), dtype=torch.bool)
-        held_out[read_json(self.folder / SPLIT)["validation"]] = True
+        held_out[read_split(self.folder)] = True
         parts: dict[str, tuple[Tensor, Tensor]] = {
             "train": (train["images"][~held_out], train["labels"][~held_out]),
             "validation": (train["images"][held_out], train["labels"][held_out]),

@@ -9,14 +9,49 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from anyslice.datasets.description import Description
 from anyslice.datasets.errors import DataError
+from anyslice.datasets.labelled import Images, check_labels
 
 _UNSIGNED_BYTE = 0x08
+
+
+def read_parts(description: Description, files: Mapping[str, Path]) -> tuple[Images, Images]:
+    """Training and test images from the four files of (Fashion-)MNIST.
+
+    Raises:
+        DataError: if a file is damaged, images and labels are not as many, or a label is out of
+            range.
+    """
+    train, test = (
+        _read_part(
+            files[f"{part}-images-idx3-ubyte.gz"],
+            files[f"{part}-labels-idx1-ubyte.gz"],
+            len(description.classes),
+        )
+        for part in ("train", "t10k")
+    )
+    return train, test
+
+
+def _read_part(image_file: Path, label_file: Path, classes: int) -> Images:
+    images, labels = read_idx(image_file), read_idx(label_file)
+    if images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise DataError(
+            f"{image_file} has shape {images.shape} and {label_file} {labels.shape}; "
+            "right would be (N, H, W) and (N,)"
+        )
+    check_labels(labels.tolist(), classes, str(label_file))
+    return Images(
+        torch.from_numpy(images.copy())[..., None], torch.from_numpy(labels.astype(np.int64))
+    )
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,20 @@
+"""Checksums of data sets: "sha256:digits" or, where nothing better is public, "md5:digits"."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+_CHUNK = 1 << 22
+
+
+def file_checksums(path: Path, accepted: Iterable[str]) -> dict[str, str]:
+    """SHA-256, and whatever other algorithm `accepted` uses, as "algorithm:digits"."""
+    names = {"sha256"} | {checksum.partition(":")[0] for checksum in accepted}
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in sorted(names)}
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            for running in hashes.values():
+                running.update(chunk)
+    return {name: f"{name}:{running.hexdigest()}" for name, running in hashes.items()}

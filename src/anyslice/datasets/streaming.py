@@ -1,0 +1,238 @@
+"""Large images, decoded from disk and augmented by worker processes as they are needed.
+
+The augmentation is that of Szegedy et al. (2015), in common use for ImageNet: a crop of 8 % to
+100 % of the image's area and an aspect ratio of 3/4 to 4/3, resized, and a flip. What is drawn for
+an image is a pure function of (seed, epoch, image), whichever worker does it.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from anyslice.datasets.augmentation import Normalisation, epoch_generator
+from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, check_part, shares
+from anyslice.datasets.errors import DataError
+from anyslice.datasets.index import NAME as INDEX
+from anyslice.datasets.index import read_index
+from anyslice.datasets.labelled import ImageFile
+from anyslice.datasets.manifest import Manifest
+from anyslice.datasets.splits import read_split
+
+AREA = (0.08, 1.0)
+RATIO = (3 / 4, 4 / 3)
+_TRIES = 10
+
+EVAL_MARGIN = 256 / 224
+"""Images are evaluated on the central square of an image resized so that its shorter side is this
+many times as long as the square's."""
+
+
+class FileDataset(PreparedDataset):
+    """A data set of image files.
+
+    Attributes:
+        workers: processes that decode; 0 decodes in this one.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, workers: int = 0) -> None:
+        super().__init__(folder, manifest)
+        self.workers = workers
+
+    def train_batches(
+        self,
+        *,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        device: torch.device | str,
+        padding: Padding = "black",
+        start_step: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> Iterator[Batch]:
+        """See Dataset; there is no padding, as crops never reach beyond the image."""
+        order = torch.randperm(self.counts["train"], generator=epoch_generator(seed, epoch))
+        batches = [
+            order[part].tolist()
+            for part in shares(
+                self.steps_per_epoch(batch_size),
+                batch_size=batch_size,
+                start_step=start_step,
+                rank=rank,
+                world=world,
+            )
+        ]
+        return self._batches("train", batches, Augmentation(seed, epoch), torch.device(device))
+
+    def eval_batches(
+        self, part: str, *, batch_size: int, device: torch.device | str
+    ) -> Iterator[Batch]:
+        """See Dataset."""
+        check_part(part)
+        images = self.counts[part]
+        batches = [
+            list(range(start, min(start + batch_size, images)))
+            for start in range(0, images, batch_size)
+        ]
+        return self._batches(part, batches, None, torch.device(device))
+
+    def _batches(
+        self,
+        part: str,
+        batches: Iterable[list[int]],
+        augmentation: Augmentation | None,
+        device: torch.device,
+    ) -> Iterator[Batch]:
+        manifest = self.manifest
+        normalise = Normalisation.of(manifest.mean, manifest.std, manifest.image_size, device)
+        decoder = Decoder(
+            self.folder / (manifest.images or ""),
+            self._parts[part],
+            manifest.image_size,
+            manifest.image_channels,
+            augmentation,
+        )
+        loader = DataLoader(
+            decoder,
+            batch_sampler=batches,
+            num_workers=self.workers,
+            collate_fn=stack,
+            pin_memory=device.type == "cuda",
+        )
+        for decoded in loader:
+            if isinstance(decoded, str):
+                raise DataError(decoded)
+            images, labels = (t.to(device, non_blocking=True) for t in decoded)
+            yield Batch(normalise(images), labels)
+
+    @cached_property
+    def _parts(self) -> dict[str, Files]:
+        """The files of each part."""
+        files = read_index(self.folder / INDEX)
+        train = [file for file in files if file.part == "train"]
+        test = [file for file in files if file.part == "test"]
+        validation = set(read_split(self.folder))
+        return {
+            "train": Files.of([f for i, f in enumerate(train) if i not in validation]),
+            "validation": Files.of([f for i, f in enumerate(train) if i in validation]),
+            "test": Files.of(test),
+        }
+
+
+class Files(NamedTuple):
+    """Paths and labels as arrays: a worker shares those with its parent, but no list of strings.
+
+    Attributes:
+        paths: relative to the folder of images, in UTF-8.
+        labels: int64.
+    """
+
+    paths: np.ndarray[tuple[int], np.dtype[np.bytes_]]
+    labels: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+    @classmethod
+    def of(cls, files: Sequence[ImageFile]) -> Files:
+        """From the entries of an index."""
+        return cls(
+            np.array([file.path.encode() for file in files]),
+            np.array([file.label for file in files], dtype=np.int64),
+        )
+
+
+class Augmentation(NamedTuple):
+    """Draws a crop and a flip for each image of an epoch."""
+
+    seed: int
+    epoch: int
+
+    def __call__(self, image: Image.Image, index: int, size: int) -> Image.Image:
+        """The augmented image, size x size."""
+        draw = random.Random(f"{self.seed} {self.epoch} {index}")
+        box = draw_box(*image.size, draw)
+        image = image.crop(box).resize((size, size), Image.Resampling.BILINEAR)
+        flipped = draw.random() < 0.5
+        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else image
+
+
+def draw_box(width: int, height: int, draw: random.Random) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a crop of random area and aspect ratio.
+
+    When none of ten draws fits into the image, it is the largest central crop whose ratio is in
+    range.
+    """
+    for _ in range(_TRIES):
+        area = width * height * draw.uniform(*AREA)
+        ratio = math.exp(draw.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = draw.randint(0, width - w), draw.randint(0, height - h)
+            return left, top, left + w, top + h
+    w = min(width, round(height * RATIO[1]))
+    h = min(height, round(width / RATIO[0]))
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h
+
+
+def resize_and_crop_centre(image: Image.Image, size: int) -> Image.Image:
+    """The central square of the resized image, for evaluation."""
+    shorter = round(size * EVAL_MARGIN)
+    scale = shorter / min(image.size)
+    width, height = (max(shorter, int(side * scale)) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return image.crop((left, top, left + size, top + size))
+
+
+class Decoder(torch.utils.data.Dataset[tuple[Tensor, int] | str]):
+    """From an image's position in its part to pixels, in whichever process.
+
+    An image that cannot be read gives a message instead: an exception in a worker would reach the
+    user wrapped in the worker's traceback.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        files: Files,
+        size: int,
+        channels: int,
+        augmentation: Augmentation | None,
+    ) -> None:
+        self.root, self.files, self.size = root, files, size
+        self.mode = {1: "L", 3: "RGB"}[channels]
+        self.augmentation = augmentation
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int] | str:
+        """Pixels, uint8 (size, size, C), and label; or what is wrong."""
+        path = self.root / self.files.paths[index].decode()
+        try:
+            with Image.open(path) as file:
+                image = file.convert(self.mode)
+        except (OSError, SyntaxError, ValueError) as error:
+            return f"{path} cannot be decoded: {error}"
+        if self.augmentation:
+            image = self.augmentation(image, index, self.size)
+        else:
+            image = resize_and_crop_centre(image, self.size)
+        pixels = torch.from_numpy(np.array(image)).view(self.size, self.size, -1)
+        return pixels, int(self.files.labels[index])
+
+
+def stack(items: Sequence[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor] | str:
+    """A batch, or the first message of what is wrong."""
+    for item in items:
+        if isinstance(item, str):
+            return item
+    images, labels = zip(*items, strict=True)
+    return torch.stack(images), torch.tensor(labels)
