@@ -1,7 +1,44 @@
-rule prepare:
-    """A data set as tensors, its split, and a manifest with checksums."""
+# From a data set's sources to verified tensors or image files. Where the files of a data set lie in
+# a folder of yours, name it: --config 'sources={imagenet: /path/to/ILSVRC2012}'.
+wildcard_constraints:
+    dataset="[^/]+",
+
+
+rule fetch:
+    """The source files of a data set: where they are, downloaded if they are nowhere."""
     input:
         "params/datasets/{dataset}.yaml",
+    output:
+        "data/sources/{dataset}/fetched.json",
+    log:
+        "data/sources/{dataset}/fetch.log",
+    params:
+        source=lambda w: (
+            f"--source '{config['sources'][w.dataset]}'" if w.dataset in config["sources"] else ""
+        ),
+    shell:
+        "anyslice data fetch {wildcards.dataset} {params.source} --output {output} > {log} 2>&1"
+
+
+rule verify:
+    """The checksums of the source files, compared with the published ones."""
+    input:
+        description="params/datasets/{dataset}.yaml",
+        fetched="data/sources/{dataset}/fetched.json",
+    output:
+        "data/sources/{dataset}/verified.json",
+    log:
+        "data/sources/{dataset}/verify.log",
+    shell:
+        "anyslice data verify {wildcards.dataset} --fetched {input.fetched} --output {output}"
+        " > {log} 2>&1"
+
+
+rule prepare:
+    """A data set as tensors or image files, its split, and a manifest with checksums."""
+    input:
+        description="params/datasets/{dataset}.yaml",
+        verified="data/sources/{dataset}/verified.json",
     output:
         "data/{dataset}/manifest.json",
     log:
@@ -9,4 +46,5 @@ rule prepare:
     params:
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "anyslice data prepare {wildcards.dataset} --output {params.folder} > {log} 2>&1"
+        "anyslice data prepare {wildcards.dataset} --verified {input.verified}"
+        " --output {params.folder} > {log} 2>&1"

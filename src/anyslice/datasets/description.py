@@ -78,6 +78,7 @@ class Description:
         pad: black pixels added on each side of a source image ("tensor" only).
         shrink: after that, every shrink x shrink pixels are averaged to one ("tensor" only).
         crop_padding: pixels by which an image is padded before it is cropped ("tensor" only).
+        crop_area: the smallest crop, as a fraction of the image's area ("files" only).
     """
 
     title: str
@@ -103,6 +104,7 @@ class Description:
     pad: NotNegative = 0
     shrink: Positive = 1
     crop_padding: NotNegative = 4
+    crop_area: Annotated[float, Field(gt=0, le=1)] = 0.08
 
 
 def load_description(dataset: str, folder: Path = FOLDER) -> Description:

@@ -25,6 +25,7 @@ class Manifest:
         title: for people, and for figures.
         storage: "tensor" or "files" (see Description).
         crop_padding: see Description.
+        crop_area: see Description.
         image_size: height and width in pixels.
         image_channels: 1 or 3.
         mean: of each channel, black 0 and white 1.
@@ -43,6 +44,7 @@ class Manifest:
     title: str
     storage: Storage
     crop_padding: int
+    crop_area: float
     image_size: int
     image_channels: int
     mean: tuple[float, ...]

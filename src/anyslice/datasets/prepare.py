@@ -182,6 +182,7 @@ def describe(
         title=description.title,
         storage=description.storage,
         crop_padding=description.crop_padding,
+        crop_area=description.crop_area,
         image_size=description.image_size,
         image_channels=description.image_channels,
         mean=description.mean,

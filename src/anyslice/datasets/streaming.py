@@ -1,7 +1,7 @@
 """Large images, decoded from disk and augmented by worker processes as they are needed.
 
-The augmentation is that of Szegedy et al. (2015), in common use for ImageNet: a crop of 8 % to
-100 % of the image's area and an aspect ratio of 3/4 to 4/3, resized, and a flip. What is drawn for
+The augmentation is that of Szegedy et al. (2015), in common use for ImageNet: a crop of 8 % or more
+of the image's area and of an aspect ratio of 3/4 to 4/3, resized, and a flip. What is drawn for
 an image is a pure function of (seed, epoch, image), whichever worker does it.
 """
 
@@ -29,7 +29,6 @@ from anyslice.datasets.labelled import ImageFile
 from anyslice.datasets.manifest import Manifest
 from anyslice.datasets.splits import read_split
 
-AREA = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
 _TRIES = 10
 
@@ -73,7 +72,8 @@ class FileDataset(PreparedDataset):
                 world=world,
             )
         ]
-        return self._batches("train", batches, Augmentation(seed, epoch), torch.device(device))
+        augmentation = Augmentation(seed, epoch, self.manifest.crop_area)
+        return self._batches("train", batches, augmentation, torch.device(device))
 
     def eval_batches(
         self, part: str, *, batch_size: int, device: torch.device | str
@@ -155,24 +155,27 @@ class Augmentation(NamedTuple):
 
     seed: int
     epoch: int
+    crop_area: float
 
     def __call__(self, image: Image.Image, index: int, size: int) -> Image.Image:
         """The augmented image, size x size."""
         draw = random.Random(f"{self.seed} {self.epoch} {index}")
-        box = draw_box(*image.size, draw)
+        box = draw_box(*image.size, self.crop_area, draw)
         image = image.crop(box).resize((size, size), Image.Resampling.BILINEAR)
         flipped = draw.random() < 0.5
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else image
 
 
-def draw_box(width: int, height: int, draw: random.Random) -> tuple[int, int, int, int]:
+def draw_box(
+    width: int, height: int, crop_area: float, draw: random.Random
+) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of a crop of random area and aspect ratio.
 
     When none of ten draws fits into the image, it is the largest central crop whose ratio is in
     range.
     """
     for _ in range(_TRIES):
-        area = width * height * draw.uniform(*AREA)
+        area = width * height * draw.uniform(crop_area, 1)
         ratio = math.exp(draw.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
