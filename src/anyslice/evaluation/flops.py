@@ -122,14 +122,13 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
     """
     run = scale.run(name)
     description = load_description(name.partition("/")[0])
-    with torch.device("meta"):
-        network = build(
-            run.network.name,
-            classes=len(description.classes),
-            image_size=description.image_size,
-            image_channels=description.image_channels,
-            **hyperparameters(run.network),
-        )
+    network = build(
+        run.network.name,
+        classes=len(description.classes),
+        image_size=description.image_size,
+        image_channels=description.image_channels,
+        **hyperparameters(run.network),
+    )
     costs = count(network)
     return {
         "run": name,
