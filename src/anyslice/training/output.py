@@ -34,7 +34,7 @@ def write_training(
         data: the SHA-256 of the data set's manifest.
     """
     with write_atomically(folder / "model.safetensors") as path:
-        save_file(trained.network.state_dict(), path)
+        save_file({k: v.contiguous() for k, v in trained.network.state_dict().items()}, path)
     with write_atomically(folder / "predictions.safetensors") as path:
         save_file(
             {
