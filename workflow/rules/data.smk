@@ -14,7 +14,9 @@ rule fetch:
         "data/sources/{dataset}/fetch.log",
     params:
         source=lambda w: (
-            f"--source '{config['sources'][w.dataset]}'" if w.dataset in config["sources"] else ""
+            f"--source '{config['sources'][w.dataset]}'"
+            if w.dataset in config["sources"]
+            else ""
         ),
     shell:
         "anyslice data fetch {wildcards.dataset} {params.source} --output {output} > {log} 2>&1"

@@ -59,41 +59,57 @@ def pad_black(images: Tensor, padding: int) -> Tensor:
     return torch.nn.functional.pad(images, (0, 0, padding, padding, padding, padding))
 
 
-def flip_and_crop(padded: Tensor, draws: Draws, size: int) -> Tensor:
-    """The drawn crops of the drawn images.
+@dataclass(frozen=True)
+class Windows:
+    """All crops of all images and of their mirror images, as a view of memory.
 
-    Args:
-        padded: all images, uint8 (N, P, P, C) and contiguous.
-        draws: for B images, on the same device.
-        size: height and width of a crop.
+    A crop is gathered row by row, each a run of bytes; with the mirror images in memory as well, a
+    flip costs nothing. Gathering pixel by pixel was measured to be 20 times as slow.
 
-    Returns:
-        uint8 (B, size, size, C).
+    Attributes:
+        rows: (M, size * C): every run of `size` pixels, whichever pixel it begins at.
+        images: N, the number of images.
+        padded: height and width of a padded image.
+        size: of a crop.
+        channels: C.
     """
-    width, channels = padded.shape[2:]
-    rows, columns = crop_coordinates(draws, size)
-    rows = rows + draws.index[:, None] * width
-    pixels = rows[:, :, None] * width + columns[:, None, :]
-    cropped = padded.view(-1, channels).index_select(0, pixels.view(-1))
-    return cropped.view(-1, size, size, channels)
 
+    rows: Tensor
+    images: int
+    padded: int
+    size: int
+    channels: int
 
-def crop_coordinates(draws: Draws, size: int) -> tuple[Tensor, Tensor]:
-    """Rows and columns, both (B, size), of the crops in the padded image.
+    @classmethod
+    def of(cls, images: Tensor, padding: int) -> Windows:
+        """From images, uint8 (N, size, size, C); takes 2 x N x (size + 2 padding)^2 x C bytes."""
+        count, size, _, channels = images.shape
+        black = pad_black(images, padding)
+        both = torch.cat([black, black.flip(2)])
+        runs = both.numel() // channels - size + 1
+        rows = both.as_strided((runs, size * channels), (channels, 1))
+        return cls(rows, count, size + 2 * padding, size, channels)
 
-    The columns of a flipped image run backwards: flip then crop and crop then flip have the same
-    distribution, as the offsets are symmetric.
-    """
-    steps = torch.arange(size, device=draws.top.device)
-    rows = draws.top[:, None] + steps
-    columns = draws.left[:, None] + torch.where(draws.flipped[:, None], size - 1 - steps, steps)
-    return rows, columns
+    def starts(self, draws: Draws) -> Tensor:
+        """The first pixel of each drawn crop, int64 (B,); worth doing once for a whole epoch."""
+        image = draws.index + self.images * draws.flipped
+        return (image * self.padded + draws.top) * self.padded + draws.left
+
+    def crops(self, starts: Tensor) -> Tensor:
+        """The crops that begin at some of `starts`, uint8 (B, size, size, C)."""
+        steps = torch.arange(0, self.size * self.padded, self.padded, device=starts.device)
+        rows = (starts[:, None] + steps).view(-1)
+        return self.rows.index_select(0, rows).view(-1, self.size, self.size, self.channels)
 
 
 def inside(draws: Draws, size: int, padding: int) -> Tensor:
-    """1 where a crop shows the image and 0 where it shows padding, (B, size, size, 1)."""
-    rows, columns = ((padding <= c) & (c < padding + size) for c in crop_coordinates(draws, size))
-    return (rows[:, :, None] & columns[:, None, :])[..., None]
+    """1 where a crop shows the image and 0 where it shows padding, (B, 1, size, size)."""
+    steps = torch.arange(size, device=draws.top.device)
+    rows, columns = (
+        (padding <= start[:, None] + steps) & (start[:, None] + steps < padding + size)
+        for start in (draws.top, draws.left)
+    )
+    return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from torch import Tensor
 
 from anyslice.datasets.augmentation import (
     Normalisation,
+    Windows,
     draw_epoch,
-    flip_and_crop,
     inside,
-    pad_black,
 )
 from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, check_part, shares
 from anyslice.datasets.manifest import Manifest
@@ -31,7 +30,7 @@ class TensorDataset(PreparedDataset):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         super().__init__(folder, manifest)
         self._parts = lru_cache(maxsize=None)(self._load)
-        self._padded = lru_cache(maxsize=None)(self._pad)
+        self._windows = lru_cache(maxsize=None)(self._make_windows)
 
     def train_batches(
         self,
@@ -47,10 +46,11 @@ class TensorDataset(PreparedDataset):
     ) -> Iterator[Batch]:
         """See Dataset."""
         device = torch.device(device)
-        crop, size = self.manifest.crop_padding, self.image_size
-        padded, labels = self._padded(device), self._parts(device)["train"][1]
+        crop = self.manifest.crop_padding
+        windows, labels = self._windows(device), self._parts(device)["train"][1]
         normalise = self._normalisation(device)
         draws = draw_epoch(len(labels), seed=seed, epoch=epoch, padding=crop).to(device)
+        starts, labels = windows.starts(draws), labels[draws.index]
         for part in shares(
             self.steps_per_epoch(batch_size),
             batch_size=batch_size,
@@ -58,10 +58,10 @@ class TensorDataset(PreparedDataset):
             rank=rank,
             world=world,
         ):
-            images = normalise(flip_and_crop(padded, draws[part], size))
+            images = normalise(windows.crops(starts[part]))
             if padding == "mean":
-                images.mul_(inside(draws[part], size, crop))
-            yield Batch(images, labels[draws.index[part]])
+                images *= inside(draws[part], self.image_size, crop)
+            yield Batch(images, labels[part])
 
     def eval_batches(
         self, part: str, *, batch_size: int, device: torch.device | str
@@ -88,8 +88,8 @@ class TensorDataset(PreparedDataset):
         }
         return {part: (i.to(device), y.to(device)) for part, (i, y) in parts.items()}
 
-    def _pad(self, device: torch.device) -> Tensor:
-        return pad_black(self._parts(device)["train"][0], self.manifest.crop_padding)
+    def _make_windows(self, device: torch.device) -> Windows:
+        return Windows.of(self._parts(device)["train"][0], self.manifest.crop_padding)
 
     def _normalisation(self, device: torch.device) -> Normalisation:
         return Normalisation.of(
