@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from made import describe
 
 from anyslice.datasets import DataError
 from anyslice.datasets.formats.idx import encode_idx, read_idx, read_parts
-from made import describe
 
 
 @given(arrays(np.uint8, array_shapes(max_dims=4, max_side=6), elements=st.integers(0, 255)))
@@ -32,6 +32,7 @@ GOOD = encode_idx(np.zeros((3, 28, 28), np.uint8))
         (gzip.compress(b"\0\0\x08\3\0\0"), "ends inside its header"),
         (gzip.compress(gzip.decompress(GOOD)[:-1]), "promises 2352 bytes .* but holds 2351"),
     ],
+    ids=["truncated", "no gzip", "floats", "half a header", "a byte too few"],
 )
 def test_a_damaged_file_is_named(tmp_path, content, message):
     path = tmp_path / "images.gz"
