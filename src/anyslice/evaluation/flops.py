@@ -39,10 +39,9 @@ class Cost:
 
 def count(network: AnytimeNetwork) -> list[Cost]:
     """The cost of sub-network 1, 2, ... K, each counted on `subnetwork(k)` for one image."""
-    device = next(network.parameters()).device
     side = network.image_size
-    image = torch.zeros(1, network.image_channels, side, side, device=device)
-    return [cost_of(network.subnetwork(k).eval(), image) for k in range(1, network.K + 1)]
+    image = torch.zeros(1, network.image_channels, side, side)
+    return [cost_of(network.subnetwork(k).cpu().eval(), image) for k in range(1, network.K + 1)]
 
 
 def cost_of(module: nn.Module, image: Tensor) -> Cost:
