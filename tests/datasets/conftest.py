@@ -5,9 +5,9 @@ import threading
 from dataclasses import replace
 
 import pytest
+from made import EMBEDDED, RangeHandler, describe, make
 
 from anyslice.datasets.description import Counts
-from made import EMBEDDED, RangeHandler, describe, make
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import struct
 import tarfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from anyslice.datasets.description import Counts, Description, load_description
 from anyslice.datasets.formats.idx import read_idx
 from anyslice.datasets.prepare import measure, prepare
 from anyslice.datasets.sources import Verified, verify
+from anyslice.datasets.splits import draw_validation
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "data/embedded/fashion-mnist"
@@ -75,7 +76,7 @@ def make(description: Description, folder: Path, output: Path) -> Path:
 class Python2Pickler(pickle._Pickler):
     """Writes what Python 2 and its numpy wrote: byte strings, and numpy's names of that time."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_text(self, value: str | bytes) -> None:
         content = value.encode("latin1") if isinstance(value, str) else value
@@ -106,6 +107,13 @@ def cifar_rows(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
 
 
+def statistics(images: npt.NDArray[np.uint8], counts: Counts) -> dict[str, tuple[float, ...]]:
+    """Mean and deviation of the training images that are not held out."""
+    total = counts.train + counts.validation
+    validation = draw_validation(total, counts.validation, seed=2018)
+    return measure(torch.from_numpy(np.delete(images[:total], validation, axis=0)))
+
+
 def write_cifar10(folder: Path, **meta: Any) -> Description:
     """cifar-10-python.tar.gz with 5 batches of 20 images and 20 test images."""
     description = describe("cifar10")
@@ -118,12 +126,12 @@ def write_cifar10(folder: Path, **meta: Any) -> Description:
             add(tar, f"cifar-10-batches-py/{name}", python2_pickle(batch | meta))
         names = {"label_names": list(description.classes)}
         add(tar, "cifar-10-batches-py/batches.meta", python2_pickle(names))
-    statistics = measure(torch.from_numpy(images[:100].copy()))
-    return with_files(description, folder, counts=Counts(80, 20, 20), **statistics)
+    counts = Counts(80, 20, 20)
+    return with_files(description, folder, counts=counts, **statistics(images, counts))
 
 
 def write_cifar100(folder: Path, shift: int = 0) -> Description:
-    """cifar-100-python.tar.gz with 200 training and 100 test images; `shift` spoils coarse labels."""
+    """cifar-100-python.tar.gz with 200 training and 100 test images; `shift` makes it wrong."""
     description = describe("cifar100")
     level = description.levels[0]
     coarse = {name: c for c, members in enumerate(level.values()) for name in members}
@@ -142,8 +150,8 @@ def write_cifar100(folder: Path, shift: int = 0) -> Description:
             "coarse_label_names": list(level),
         }
         add(tar, "cifar-100-python/meta", python2_pickle(names))
-    statistics = measure(torch.from_numpy(images[:200].copy()))
-    return with_files(description, folder, counts=Counts(150, 50, 100), **statistics)
+    counts = Counts(150, 50, 100)
+    return with_files(description, folder, counts=counts, **statistics(images, counts))
 
 
 WNIDS = ("n01440764", "n01443537", "n02123045")
@@ -228,7 +236,7 @@ class RangeHandler(http.server.BaseHTTPRequestHandler):
     content = b""
     ranges = True
     break_after: int | None = None
-    requests: list[str | None] = []
+    requests: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
         wanted = self.headers["Range"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from made import colour_images
 from PIL import Image
 from scipy.stats import chi2_contingency
 from torchvision.transforms import v2
 
 from anyslice.datasets.augmentation import Draws, Normalisation, Windows, draw_epoch, inside
-from made import colour_images
 
 SIZE = 16
 POSITIONS = torch.arange(SIZE * SIZE, dtype=torch.uint8).view(SIZE, SIZE)

@@ -1,10 +1,10 @@
 """The descriptions in params/datasets, and what a wrong one says."""
 
 import pytest
+from made import ROOT
 
 from anyslice.datasets.description import load_description
 from anyslice.schema import ParameterError
-from made import ROOT
 
 FOLDER = ROOT / "params/datasets"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -53,7 +53,11 @@ def test_imagenet_labels_follow_the_order_of_the_wordnet_ids():
     ("old", "new", "message"),
     [
         ("mean: [0.2202]", "mean: [0.2, 0.2]", "key 'mean': one number for each of 1 channels"),
-        ("  - Bag\n", "", r"key 'levels.0': every class must have exactly one label; see \['Bag'\]"),
+        (
+            "  - Bag\n",
+            "",
+            r"key 'levels.0': every class must have exactly one label; see \['Bag'\]",
+        ),
         ("image_size: 16", "image_size: '16'", "key 'image_size': Input should be a valid integer"),
         ("split_seed: 2018", "split_sed: 2018", "unknown key 'split_sed'; choose from title, "),
         ("- Dress", "- Coat", "key 'classes': a name appears twice"),
@@ -71,5 +75,5 @@ def test_a_wrong_value_is_named_with_its_file_and_key(tmp_path, old, new, messag
 
 
 def test_an_unknown_data_set_lists_those_that_there_are():
-    with pytest.raises(ParameterError, match="no data set 'mnist'.*choose from cifar10, cifar100"):
+    with pytest.raises(ParameterError, match=r"no data set 'mnist'.*choose from cifar10, cifar100"):
         load_description("mnist", FOLDER)

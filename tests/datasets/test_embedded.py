@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from made import EMBEDDED
 
 from anyslice.datasets.embed import embed
 from anyslice.datasets.formats.idx import encode_idx, read_idx
 from anyslice.files import sha256
-from made import EMBEDDED
 
 
 def test_it_is_small_complete_and_licensed():

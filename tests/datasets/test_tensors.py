@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from made import EMBEDDED, describe, make, verified
 
 from anyslice.datasets import DataError, open_dataset
 from anyslice.datasets.description import Counts
 from anyslice.datasets.formats.idx import read_idx
 from anyslice.datasets.prepare import prepare
-from made import EMBEDDED, describe, make, verified
 
 
 def batches(dataset, **changes):
@@ -34,7 +34,9 @@ def test_a_batch_is_normalised_float_in_channels_last_memory(dataset):
 
 
 def test_training_images_without_augmentation_have_mean_0_and_deviation_1(dataset):
-    images = torch.cat([b.images for b in dataset.eval_batches("train", batch_size=1000, device="cpu")])
+    images = torch.cat(
+        [b.images for b in dataset.eval_batches("train", batch_size=1000, device="cpu")]
+    )
     assert images.mean().item() == pytest.approx(0, abs=1e-3)
     assert images.std().item() == pytest.approx(1, abs=1e-3)
 
@@ -76,6 +78,14 @@ def test_an_epoch_is_a_pure_function_of_seed_and_epoch(quick, dataset):
     assert all(torch.equal(a.images, b.images) for a, b in zip(first, again, strict=True))
     for other in (batches(dataset, epoch=4), batches(dataset, seed=2, epoch=3)):
         assert not torch.equal(first[0].labels, other[0].labels)
+
+
+def test_padding_with_the_mean_is_zero_where_black_is_padded(dataset):
+    for black, mean in zip(batches(dataset), batches(dataset, padding="mean"), strict=True):
+        differ = black.images != mean.images
+        assert differ.any()
+        assert (mean.images[differ] == 0).all()
+        assert black.images[differ].unique().tolist() == [black.images.min().item()]
 
 
 def test_an_epoch_can_begin_at_any_step(dataset):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -69,7 +71,9 @@ def collect(dataset: Dataset, *, seed: int, epoch: int) -> dict[int, list[Tensor
     return samples
 
 
-def to_pixels(image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def to_pixels(
+    image: Tensor, mean: tuple[float, ...], std: tuple[float, ...]
+) -> npt.NDArray[np.float32]:
     """A normalised image (C, H, W) as (H, W, C), or (H, W) if grey, black 0 and white 1."""
     pixels = image.permute(1, 2, 0) * torch.tensor(std) + torch.tensor(mean)
-    return pixels.clamp(0, 1).squeeze(-1)
+    return pixels.clamp(0, 1).squeeze(-1).numpy()

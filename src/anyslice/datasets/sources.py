@@ -58,7 +58,7 @@ def fetch(
     if description.format == "ilsvrc-2012":
         for place in places:
             if any((place / part).is_dir() for part in UNPACKED_ILSVRC):
-                return {part: place / part for part in UNPACKED_ILSVRC}
+                return _unpacked(place)
     found = {
         name: place / name
         for place in reversed(places)
@@ -77,6 +77,16 @@ def fetch(
             raise DataError(f"{error}\n{_how_to_get(description, missing, places)}") from error
         found[name] = path
     return {name: found[name] for name in description.files}
+
+
+def _unpacked(place: Path) -> dict[str, Path]:
+    for part in UNPACKED_ILSVRC:
+        if not (place / part).is_dir():
+            raise DataError(
+                f"{place / part} is missing: unpacked, ImageNet is in "
+                f"{'/ and '.join(UNPACKED_ILSVRC)}/"
+            )
+    return {part: place / part for part in UNPACKED_ILSVRC}
 
 
 def verify(

@@ -1,0 +1,129 @@
+"""ImageNet in its true format: tar files of tar files, and a development kit."""
+
+import tarfile
+
+import pytest
+from made import WNIDS, add, jpeg, make, with_files, write_ilsvrc
+
+from anyslice.datasets import DataError, open_dataset
+from anyslice.datasets.index import read_index
+from anyslice.datasets.prepare import prepare
+from anyslice.datasets.sources import fetch, verify
+
+
+def test_tar_files_become_class_folders(tmp_path):
+    output = make(write_ilsvrc(tmp_path), tmp_path, tmp_path / "out")
+    listed = read_index(output / "index.csv")
+    assert [file.path for file in listed if file.part == "train"] == [
+        f"train/{wnid}/{wnid}_{number}.JPEG" for wnid in WNIDS for number in range(4)
+    ]
+    assert sorted(path.name for path in (output / "images/train").iterdir()) == list(WNIDS)
+    assert not list(output.glob(".*"))
+
+
+def test_validation_images_get_the_class_that_the_development_kit_says(tmp_path):
+    output = make(write_ilsvrc(tmp_path, truth=(3, 1, 2, 2, 1, 3)), tmp_path, tmp_path / "out")
+    label = {f.path[-6:-5]: f.label for f in read_index(output / "index.csv") if f.part == "test"}
+    # ILSVRC's number 3 is tench (label 0), 1 goldfish (1) and 2 tabby (2).
+    assert label == {"1": 0, "2": 1, "3": 2, "4": 2, "5": 1, "6": 0}
+
+
+def test_every_kind_of_jpeg_is_decoded(tmp_path):
+    dataset = open_dataset(make(write_ilsvrc(tmp_path), tmp_path, tmp_path / "out"))
+    batch = next(iter(dataset.eval_batches("train", batch_size=9, device="cpu")))
+    assert batch.images.shape == (9, 3, 16, 16)
+
+
+@pytest.fixture
+def unpacked(tmp_path):
+    """The description, and a folder of the user with train/ and val/."""
+    description = write_ilsvrc(tmp_path)
+    return description, make(description, tmp_path, tmp_path / "out") / "images"
+
+
+def prepare_unpacked(description, folder, output):
+    prepare(description, verify(description, fetch(description, source=folder)), output)
+    return output
+
+
+def test_unpacked_folders_of_the_user_are_read_where_they_are(unpacked, tmp_path):
+    description, folder = unpacked
+    output = prepare_unpacked(description, folder, tmp_path / "again")
+    assert sorted(path.name for path in output.iterdir()) == [
+        "index.csv",
+        "manifest.json",
+        "split.json",
+    ]
+    assert (output / "index.csv").read_text() == (folder.parent / "index.csv").read_text()
+    dataset = open_dataset(output)
+    assert len(next(iter(dataset.eval_batches("test", batch_size=6, device="cpu"))).labels) == 6
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda f: (f / "train/n01443537").rename(f / "train/n99999999"),
+            "missing: n01443537; too many: n99999999",
+        ),
+        (
+            lambda f: (f / "val").rename(f / "test"),
+            "val is missing: unpacked, ImageNet",
+        ),
+        (
+            lambda f: [p.unlink() for p in (f / "val/n01443537").iterdir()],
+            "n01443537 has no images",
+        ),
+        (lambda f: (f / "train/n01443537/n01443537_1.JPEG").unlink(), "has 11 and 6"),
+        (
+            lambda f: (f / "train/n01443537/n01443537_1.JPEG").write_bytes(b"no image"),
+            "train/n01443537/n01443537_1.JPEG is not an image",
+        ),
+    ],
+)
+def test_what_is_wrong_with_unpacked_folders_is_named(unpacked, tmp_path, spoil, message):
+    description, folder = unpacked
+    spoil(folder)
+    with pytest.raises(DataError, match=message):
+        prepare_unpacked(description, folder, tmp_path / "again")
+    assert not list(tmp_path.glob("again/*"))
+
+
+def rewrite(path, name, content):
+    """Replace a tar file by one with a single member."""
+    with tarfile.open(path, "w") as tar:
+        add(tar, name, content)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "content", "message"),
+    [
+        ("train", "n01440764.txt", b"", "'n01440764.txt' where a class's tar file belongs"),
+        ("train", "n01440764.tar", b"no tar", "ILSVRC2012_img_train.tar/n01440764.tar is damaged"),
+        ("val", "ILSVRC2012_val_00000007.JPEG", b"", "holds 'ILSVRC2012_val_00000007.JPEG'"),
+        ("val", "../ILSVRC2012_val_00000001.JPEG", b"", "right would be ILSVRC2012_val_00000001"),
+    ],
+)
+def test_a_wrong_archive_is_named_and_nothing_is_left(tmp_path, file, name, content, message):
+    description = write_ilsvrc(tmp_path)
+    rewrite(tmp_path / f"ILSVRC2012_img_{file}.tar", name, content)
+    with pytest.raises(DataError, match=message):
+        make(with_files(description, tmp_path), tmp_path, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("out/.*"))
+
+
+def test_an_inner_archive_cannot_write_outside(tmp_path):
+    description = write_ilsvrc(tmp_path)
+    rewrite(tmp_path / "inner.tar", "../../../../evil.JPEG", jpeg(0))
+    inner = (tmp_path / "inner.tar").read_bytes()
+    rewrite(tmp_path / "ILSVRC2012_img_train.tar", "n01440764.tar", inner)
+    with pytest.raises(DataError, match=r"n01440764\.tar: refused to unpack"):
+        make(with_files(description, tmp_path), tmp_path, tmp_path / "out")
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_a_label_out_of_range_is_named(tmp_path):
+    description = write_ilsvrc(tmp_path, truth=(3, 1, 4, 1, 2, 3))
+    with pytest.raises(DataError, match=r"ground_truth\.txt, line 3: label 4 is not one of 1 to 3"):
+        make(description, tmp_path, tmp_path / "out")
