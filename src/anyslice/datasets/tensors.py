@@ -75,6 +75,11 @@ class TensorDataset(PreparedDataset):
             some = slice(start, start + batch_size)
             yield Batch(normalise(images[some]), labels[some])
 
+    def stored(self, part: str) -> tuple[Tensor, Tensor]:
+        """Images, uint8 (N, H, W, C), and labels of a part as they are stored."""
+        check_part(part)
+        return self._parts(torch.device("cpu"))[part]
+
     def _load(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
         """Images, uint8 (N, H, W, C), and labels of each part on a device."""
         train = load_file(self.folder / FILES["train"])
