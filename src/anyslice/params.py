@@ -282,9 +282,9 @@ def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
         dataset["recipe"] = _override(raw["recipe"], dataset, path, at)
         for name, run in _mappings(dataset, "runs"):
             run["recipe"] = _override(dataset["recipe"], run, path, (*at, "runs", name))
-    scale = check(Scale, raw, path)
-    _check_figures(scale)
-    return scale
+    checked = check(Scale, raw, path)
+    _check_figures(checked)
+    return checked
 
 
 def _override(
