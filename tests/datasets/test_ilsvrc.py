@@ -89,6 +89,16 @@ def test_what_is_wrong_with_unpacked_folders_is_named(unpacked, tmp_path, spoil,
     assert not list(tmp_path.glob("again/*"))
 
 
+def test_a_source_that_has_become_wrong_leaves_the_old_data_set(unpacked, tmp_path):
+    description, folder = unpacked
+    output = prepare_unpacked(description, folder, tmp_path / "again")
+    before = {path: path.read_bytes() for path in output.iterdir()}
+    (folder / "val/n01443537/ILSVRC2012_val_00000002.JPEG").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"val_00000002\.JPEG is not an image"):
+        prepare_unpacked(description, folder, output)
+    assert {path: path.read_bytes() for path in output.iterdir()} == before
+
+
 def rewrite(path, name, content):
     """Replace a tar file by one with a single member."""
     with tarfile.open(path, "w") as tar:

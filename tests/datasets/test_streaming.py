@@ -133,8 +133,8 @@ def test_an_image_that_cannot_be_decoded_is_named(streamed, tmp_path, workers):
 
 def test_a_changed_image_is_found_when_all_are_verified(streamed, tmp_path):
     folder = shutil.copytree(streamed, tmp_path / "copy")
-    verify_images(folder / "index.csv", folder / "images")
+    assert verify_images(folder) == 250
     first, second = sorted((folder / "images/test/coat").iterdir())[:2]
     shutil.copy(first, second)
     with pytest.raises(DataError, match=f"{second} has changed"):
-        verify_images(folder / "index.csv", folder / "images")
+        assert verify_images(folder) == 250

@@ -94,10 +94,18 @@ def prepare(dataset: str, source: Path | None, verified: Path | None, output: Pa
 @click.argument("dataset")
 @click.option("--folder", type=_FOLDER, help="Where it is prepared.  [default: data/DATASET]")
 @click.option("--picture", type=_FILE, help="Also draw augmented samples to this PNG or PDF file.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True)
-@click.option("--epoch", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of them.")
+@click.option("--epoch", type=click.IntRange(min=1), default=1, show_default=True, help="Likewise.")
+@click.option("--check-images", is_flag=True, help="Also compare every image file's checksum.")
 @fail_clearly
-def show(dataset: str, folder: Path | None, picture: Path | None, seed: int, epoch: int) -> None:
+def show(
+    dataset: str,
+    folder: Path | None,
+    picture: Path | None,
+    seed: int,
+    epoch: int,
+    check_images: bool,
+) -> None:
     """Print counts, checksums, licence and terms of DATASET."""
     from anyslice.datasets.description import load_description
     from anyslice.datasets.summary import summarise
@@ -105,6 +113,10 @@ def show(dataset: str, folder: Path | None, picture: Path | None, seed: int, epo
     description = load_description(dataset)
     folder = folder or Path("data") / description.name
     click.echo(summarise(description, folder))
+    if check_images and description.storage == "files":
+        from anyslice.datasets.index import verify_images
+
+        click.echo(f"Checked:   {verify_images(folder)} image files")
     if picture:
         from anyslice.datasets import open_dataset
         from anyslice.datasets.picture import draw_samples

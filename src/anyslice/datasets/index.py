@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.labelled import ImageFile
+from anyslice.datasets.manifest import read_manifest
 from anyslice.files import write_atomically
 
 NAME = "index.csv"
@@ -42,16 +43,22 @@ def read_index(path: Path) -> list[ImageFile]:
         ]
 
 
-def verify_images(path: Path, root: Path) -> None:
-    """Compare every image file with the checksum in the index.
+def verify_images(folder: Path) -> int:
+    """Compare every image file of a prepared data set with the checksum in its index.
+
+    Returns:
+        How many there are.
 
     Raises:
         DataError: naming the first file that has changed.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in tqdm(csv.DictReader(file), desc="checksums", unit="image", mininterval=1):
-            if _checksum(root / row["path"]) != row["sha256"]:
-                raise DataError(f"{root / row['path']} has changed since it was prepared")
+    root = folder / (read_manifest(folder).images or "")
+    with (folder / NAME).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in tqdm(rows, desc="checksums", unit="image", mininterval=1):
+        if _checksum(root / row["path"]) != row["sha256"]:
+            raise DataError(f"{root / row['path']} has changed since it was prepared")
+    return len(rows)
 
 
 def _checksum(path: Path) -> str:

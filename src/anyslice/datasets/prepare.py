@@ -6,6 +6,7 @@ files, and last of all the manifest that makes them a data set.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -94,28 +95,27 @@ def _prepare_files(
     description: Description, paths: Mapping[str, Path], output: Path
 ) -> tuple[str, list[str]]:
     """Unpack the images and write index and split; give the images' folder and the files' names."""
-    if paths.keys() == set(ilsvrc.PARTS):
-        root = paths["train"].resolve().parent
-        files = ilsvrc.list_images(root, description.class_ids)
+    stage = output / ".part"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    try:
+        if paths.keys() == set(ilsvrc.PARTS):
+            root = paths["train"].resolve().parent
+            files, images = ilsvrc.list_images(root, description.class_ids), str(root)
+        else:
+            root = stage / IMAGES
+            files, images = _unpack(description, paths, root), IMAGES
         _check_counts(description, *_count(files))
+        index.write_index(stage / index.NAME, root, files)
         (output / NAME).unlink(missing_ok=True)
-        index.write_index(output / index.NAME, root, files)
-    else:
-        root = output / IMAGES
-        part = output / f".{IMAGES}.part"
-        shutil.rmtree(part, ignore_errors=True)
-        try:
-            files = _unpack(description, paths, part)
-            _check_counts(description, *_count(files))
-            (output / NAME).unlink(missing_ok=True)
-            index.write_index(output / index.NAME, part, files)
-            shutil.rmtree(root, ignore_errors=True)
-            part.rename(root)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(output / IMAGES, ignore_errors=True)
+        for path in list(stage.iterdir()):
+            path.replace(output / path.name)
+        os.sync()  # thousands of image files; the manifest must not outlive them
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
     splits.write_split(output, description.split_seed, _draw(description))
-    inside = root.parent.resolve() == output.resolve()
-    return IMAGES if inside else str(root), [index.NAME, splits.NAME]
+    return images, [index.NAME, splits.NAME]
 
 
 def _unpack(description: Description, paths: Mapping[str, Path], root: Path) -> list[ImageFile]:

@@ -110,6 +110,9 @@ def _check_coarse(
     description: Description, names: list[str], batches: list[dict[str, Any]], archive: Path
 ) -> None:
     """Compare the coarse label of every image with the description's level."""
+    if set(names) != set(description.levels[0]):
+        unknown = sorted(set(names) ^ set(description.levels[0]))
+        raise DataError(f"{archive} and {description.path} differ in the coarse labels {unknown}")
     described = {
         member: names.index(label)
         for label, members in description.levels[0].items()
