@@ -17,6 +17,7 @@ except ParameterError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = f"results/{SCALE.name}"
+DIAGRAMS = ["fig1", "fig2"]
 
 
 container: "docker://anyslice:latest"
@@ -25,7 +26,7 @@ container: "docker://anyslice:latest"
 rule all:
     """Every figure of the scale in force."""
     input:
-        expand("results/{figure}.pdf", figure=SCALE.figures),
+        expand("results/{figure}.pdf", figure=[*DIAGRAMS, *SCALE.figures]),
 
 
 include: "workflow/rules/common.smk"

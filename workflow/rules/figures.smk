@@ -1,3 +1,20 @@
+# The block diagrams are drawn from the networks' code alone.
+for figure in DIAGRAMS:
+
+    rule:
+        name:
+            figure
+        output:
+            pdf=f"results/{figure}.pdf",
+            png=f"results/{figure}.png",
+        log:
+            f"results/{figure}.log",
+        params:
+            figure=figure,
+        shell:
+            "anyslice figure {params.figure} --results results > {log} 2>&1"
+
+
 # FLOPs are "ancient": they are written anew for all runs of a data set at once, and a figure is
 # drawn again only when a network that it shows has changed.
 rule draw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final, Literal
 
 from anyslice.datasets.description import load_description
 from anyslice.evaluation.tables import budget_table
@@ -10,19 +11,30 @@ from anyslice.figures import budget
 from anyslice.files import write_atomically
 from anyslice.params import Scale
 
+DIAGRAMS: Final[dict[str, Literal["i-resnext", "is-resnext"]]] = {
+    "fig1": "i-resnext",
+    "fig2": "is-resnext",
+}
+"""Figures of an architecture: they need no scale, no data and no training."""
+
 
 def draw_figure(scale: Scale, name: str, results: Path) -> None:
     """Draw one figure of a scale.
 
     Args:
         scale: says what the figure shows.
-        name: of the figure, as in the scale's file.
+        name: of the figure, one of DIAGRAMS or as in the scale's file.
         results: the scale's folder; metrics and FLOPs are read there, the figure written there.
 
     Raises:
         ParameterError: if the scale has no such figure.
         FileNotFoundError: if a training or its FLOPs are missing.
     """
+    if name in DIAGRAMS:
+        from anyslice.figures import block_diagram  # the other figures do not need PyTorch
+
+        block_diagram.draw(DIAGRAMS[name], results / name)
+        return
     figure = scale.figure(name)
     table = budget_table(scale, figure, results)
     with write_atomically(results / f"{name}.csv") as path:
