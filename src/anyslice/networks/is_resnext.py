@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anyslice.networks import fused
 from anyslice.networks.base import AnytimeNetwork, Logits, require
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
@@ -72,10 +73,27 @@ class SparseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, W, H, W) to the same shape, the k-th sub-feature from the first k."""
+        if fused.pays(x, training=self.training):
+            return self._fused(x)
         a = self.conv1(F.relu(self.norm1(x)))
         b = self.conv2(F.relu(self.norm2(a)))
         y: Tensor = x + self.conv3(F.relu(self.norm3(b)))
         return y
+
+    def _fused(self, x: Tensor) -> Tensor:
+        norms = (self.norm1, self.norm2, self.norm3)
+        for norm in norms:
+            assert norm.num_batches_tracked is not None
+            norm.num_batches_tracked.add_(1)
+        return fused.residual_block(
+            x,
+            (
+                fused.Conv(self.conv1.dense()),
+                fused.Conv(self.conv2.weight, groups=self.conv2.groups),
+                fused.Conv(self.conv3.weight, groups=self.conv3.groups),
+            ),
+            tuple(fused.norm_of(norm, norm.num_features) for norm in norms),
+        )
 
     def step(self, x: Tensor, k: int, normalised: list[Tensor]) -> Tensor:
         """The k-th sub-feature of the output, reusing what the steps before k left (eval mode).

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anyslice.networks import fused
 from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, require
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
@@ -75,6 +76,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, k: int) -> Tensor:
         """X + F_1(x) + ... + F_{C_k}(x), with the BN layers of sub-network k; (N, W, H, W)."""
+        if fused.pays(x, training=self.training):
+            return self._fused(x, k)
         width = self.widths[k - 1]
         a = F.conv2d(self.norm1(x, k), self.conv1.weight[:width])
         b = F.conv2d(
@@ -84,6 +87,19 @@ class Block(nn.Module):
             groups=self.cardinalities[k - 1],
         )
         return x + F.conv2d(self.norm3(b, k), self.conv3.weight[:, :width])
+
+    def _fused(self, x: Tensor, k: int) -> Tensor:
+        width = self.widths[k - 1]
+        norms = (self.norm1, self.norm2, self.norm3)
+        return fused.residual_block(
+            x,
+            (
+                fused.Conv(self.conv1.weight[:width]),
+                fused.Conv(self.conv2.weight[:width], groups=self.cardinalities[k - 1]),
+                fused.Conv(self.conv3.weight[:, :width]),
+            ),
+            tuple(fused.norm_of(norm.of(k), norm.widths[k - 1]) for norm in norms),
+        )
 
     def copy_slice(self, k: int, source: Block) -> None:
         """Take the weights that sub-network k of `source` uses; self has its cardinality."""
