@@ -129,5 +129,6 @@ def test_deleted_metrics_retrain_that_training_alone(project):
 def test_an_unknown_scale_stops_before_any_job(root):
     result = snakemake(root, "-n", TARGET, scale="papier")
     assert result.returncode != 0
-    assert "there is no scale 'papier'" in result.stderr
-    assert "choose from paper, quick" in result.stderr
+    said = result.stdout + result.stderr
+    assert "there is no scale 'papier'" in said
+    assert "choose from paper, quick" in said
