@@ -40,7 +40,7 @@ def test_the_files_are_the_source_images(streamed):
 
 def test_a_batch_is_normalised_float_in_channels_last_memory(dataset):
     batch = batches(dataset)[0]
-    assert batch.images.shape == (20, 1, 32, 32)
+    assert batch.images.shape == (20, 1, 96, 96)
     assert batch.images.dtype == torch.float32
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.labels.dtype == torch.int64
