@@ -74,6 +74,23 @@ def test_a_wrong_value_is_named_with_its_file_and_key(tmp_path, old, new, messag
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("test: 1000", "test: 1001", "key 'counts': 1001 images cannot be as many of each of 10"),
+        ("class_ids: [t-shirt, ", "class_ids: [", "key 'class_ids': 10 are needed"),
+        ("format: idx", "format: ilsvrc-2012\nstorage: tensor", "images of format ilsvrc-2012 are"),
+    ],
+)
+def test_files_need_a_folder_and_as_many_images_for_each_class(tmp_path, old, new, message):
+    text = (FOLDER / "fashion-mnist-files.yaml").read_text()
+    assert old in text
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text.replace("storage: files\n" * ("storage" in new), "").replace(old, new))
+    with pytest.raises(ParameterError, match=message):
+        load_description(str(path))
+
+
 def test_an_unknown_data_set_lists_those_that_there_are():
     with pytest.raises(ParameterError, match=r"no data set 'mnist'.*choose from cifar10, cifar100"):
         load_description("mnist", FOLDER)

@@ -147,13 +147,11 @@ def _contradictions(description: Description) -> list[str]:
         )
     if len(set(description.classes)) != len(description.classes):
         problems.append("key 'classes': a name appears twice")
-    if description.storage == "files" and description.format == "idx":
-        counts = description.counts
-        for images in (counts.train + counts.validation, counts.test):
-            if not description.class_ids or images % len(description.classes):
-                problems.append(
-                    "images written as files need 'class_ids' and as many of each class"
-                )
+    large = description.format in ("ilsvrc-2012", "cub-200-2011")
+    if large and description.storage == "tensor":
+        problems.append(f"key 'storage': images of format {description.format} are 'files'")
+    if not large and description.storage == "files":
+        problems += _uneven(description)
     for number, level in enumerate(description.levels):
         members = [name for classes in level.values() for name in classes]
         if sorted(members) != sorted(description.classes):
@@ -162,3 +160,16 @@ def _contradictions(description: Description) -> list[str]:
                 f"key 'levels.{number}': every class must have exactly one label; see {wrong}"
             )
     return problems
+
+
+def _uneven(description: Description) -> list[str]:
+    """What keeps small images from being written as files, as many of each class."""
+    counts = description.counts
+    if not description.class_ids:
+        return ["key 'class_ids' is missing: it names the folders that the files are written to"]
+    return [
+        f"key 'counts': {images} images cannot be as many of each of {len(description.classes)} "
+        "classes"
+        for images in (counts.train + counts.validation, counts.test)
+        if images % len(description.classes)
+    ]

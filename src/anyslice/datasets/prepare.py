@@ -108,7 +108,8 @@ def _prepare_files(
         _check_counts(description, *_count(files))
         index.write_index(stage / index.NAME, root, files)
         (output / NAME).unlink(missing_ok=True)
-        shutil.rmtree(output / IMAGES, ignore_errors=True)
+        if images == IMAGES:
+            shutil.rmtree(output / IMAGES, ignore_errors=True)
         for path in list(stage.iterdir()):
             path.replace(output / path.name)
         os.sync()  # thousands of image files; the manifest must not outlive them

@@ -1,8 +1,11 @@
 """Large images, decoded from disk and augmented by worker processes as they are needed.
 
 The augmentation is that of Szegedy et al. (2015), in common use for ImageNet: a crop of 8 % or more
-of the image's area and of an aspect ratio of 3/4 to 4/3, resized, and a flip. What is drawn for
-an image is a pure function of (seed, epoch, image), whichever worker does it.
+of the image's area and of an aspect ratio of 3/4 to 4/3, resized, and a flip. The paper
+(Appendix A) refers to He et al. (2016), whose text draws the length of the shorter side instead;
+that this crop stands for it is assumed.
+
+What is drawn for an image is a pure function of (seed, epoch, image), whichever worker does it.
 """
 
 from __future__ import annotations
