@@ -64,6 +64,13 @@ def test_an_epoch_is_the_same_with_any_number_of_workers(streamed, dataset):
         assert not torch.equal(alone[0].images, other[0].images)
 
 
+def test_batches_leave_the_global_generator_alone(dataset):
+    before = torch.get_rng_state()
+    batches(dataset)
+    list(dataset.eval_batches("test", batch_size=500, device="cpu"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_epoch_can_begin_at_any_step_and_be_shared(dataset):
     whole, rest = batches(dataset), batches(dataset, start_step=6)
     assert [torch.equal(a.images, b.images) for a, b in zip(whole[6:], rest, strict=True)] == [

@@ -88,6 +88,13 @@ def test_padding_with_the_mean_is_zero_where_black_is_padded(dataset):
         assert black.images[differ].unique().tolist() == [black.images.min().item()]
 
 
+def test_batches_leave_the_global_generator_alone(dataset):
+    before = torch.get_rng_state()
+    batches(dataset)
+    list(dataset.eval_batches("test", batch_size=500, device="cpu"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_epoch_can_begin_at_any_step(dataset):
     whole, rest = batches(dataset), batches(dataset, start_step=100)
     assert len(rest) == len(whole) - 100

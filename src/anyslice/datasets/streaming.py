@@ -112,6 +112,7 @@ class FileDataset(PreparedDataset):
             num_workers=self.workers,
             collate_fn=stack,
             pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # else it would draw from the global one
         )
         for decoded in loader:
             if isinstance(decoded, str):
