@@ -13,6 +13,7 @@ from test_interface import assert_same
 from anyslice.evaluation import formula
 from anyslice.evaluation.flops import count
 from anyslice.networks import build
+from anyslice.networks.heads import levels
 from anyslice.networks.is_resnext import PrefixConv, SparseBlock
 from anyslice.networks.resnext import Block
 
@@ -224,3 +225,18 @@ def test_every_subnetwork_is_a_slice(chosen):
     x = images(network)
     for k, logits in enumerate(network(x), start=1):
         assert_same(network.subnetwork(k)(x), logits)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(hyperparameters(), st.booleans(), st.booleans())
+def test_the_sparse_property_is_exact(chosen, training, channels_last):
+    network = trained_a_little(build(**chosen | {"name": "is-resnext"})).train(training)
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    x = images(network)
+    expected = [levels(logits) for logits in copy.deepcopy(network)(x)]
+    for k in range(1, network.K):
+        disturbed = copy.deepcopy(network)
+        disturb_above(disturbed, k)
+        for ours, theirs in zip(disturbed(x)[:k], expected[:k], strict=True):
+            assert all(map(torch.equal, levels(ours), theirs))
