@@ -166,10 +166,17 @@ class Recipe:
 
 @dataclass(frozen=True, config=_STRICT)
 class Run:
-    """A network and how it is trained; its key in the file is its name."""
+    """A network and how it is trained; its key in the file is its name.
+
+    Attributes:
+        network: see its class.
+        recipe: see Recipe.
+        hierarchy: train on all label levels of the data set (equation 2), not on the classes only.
+    """
 
     network: Network
     recipe: Recipe
+    hierarchy: bool = False
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -182,15 +189,17 @@ class DatasetRuns:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Figure:
+class BudgetFigure:
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
-        dataset: key in `datasets`.
+        kind: tells the figures apart, here and below.
+        dataset: key in `datasets`, here and below.
         lines: runs with K > 1, in the order of the legend.
         points: runs with K = 1; those of one network family share a colour.
     """
 
+    kind: Literal["budget"]
     dataset: str
     lines: tuple[str, ...]
     points: tuple[str, ...]
@@ -199,6 +208,130 @@ class Figure:
     def runs(self) -> tuple[str, ...]:
         """All runs that the figure shows."""
         return self.lines + self.points
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BatchNormFigure:
+    """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
+
+    kind: Literal["batch-norm"]
+    dataset: str
+    independent: str
+    shared: str
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.independent, self.shared)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BranchesFigure:
+    """l1-norm of the third convolution's weights by branch (Figure 3b).
+
+    Attributes:
+        joint: an I-ResNeXt.
+        alone: the ResNeXt of the same size.
+        block: whose convolution, counted from 1.
+    """
+
+    kind: Literal["branches"]
+    dataset: str
+    joint: str
+    alone: str
+    block: Positive
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.joint, self.alone)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JointAndAlone:
+    """An anytime network, and each of its sub-networks trained by itself.
+
+    Attributes:
+        joint: a run with K > 1.
+        alone: K runs with K = 1, of sub-network 1 ... K.
+    """
+
+    joint: str
+    alone: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All its runs."""
+        return (self.joint, *self.alone)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JointAloneFigure:
+    """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
+
+    kind: Literal["joint-alone"]
+    dataset: str
+    thin: JointAndAlone
+    shallow: JointAndAlone
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.thin.runs + self.shallow.runs))
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LevelsFigure:
+    """Error of each sub-network at each label level (Figure 5).
+
+    Attributes:
+        run: a run with a hierarchy.
+        target_error: in percent; each sub-network takes the finest level that holds it. Without
+            one: the lowest error that every sub-network can hold.
+    """
+
+    kind: Literal["levels"]
+    dataset: str
+    run: str
+    target_error: Annotated[float, Field(gt=0, lt=100)] | None = None
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.run,)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PropertiesFigure:
+    """Monotonicity, optimality and interruptibility (Section 2.1), measured.
+
+    Attributes:
+        lines: runs with K > 1: how often a larger k loses what a smaller one had right, and what
+            it costs to stop after k.
+        thin, shallow: joint against alone at each budget.
+    """
+
+    kind: Literal["properties"]
+    dataset: str
+    lines: tuple[str, ...]
+    thin: JointAndAlone
+    shallow: JointAndAlone
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.lines + self.thin.runs + self.shallow.runs))
+
+
+Figure = Annotated[
+    BudgetFigure
+    | BatchNormFigure
+    | BranchesFigure
+    | JointAloneFigure
+    | LevelsFigure
+    | PropertiesFigure,
+    Field(discriminator="kind"),
+]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -329,3 +462,35 @@ def _check_figures(scale: Scale) -> None:
                     f"{at}': {run!r} is not a run of {figure.dataset}; "
                     f"choose from {', '.join(runs)}"
                 )
+        for problem in _contradictions(figure, runs):
+            raise ParameterError(f"{at}': {problem}")
+
+
+def _contradictions(figure: Any, runs: dict[str, Run]) -> list[str]:
+    """What is wrong between a figure and the runs that it shows."""
+    match figure:
+        case LevelsFigure() if not runs[figure.run].hierarchy:
+            return [f"{figure.run!r} has one label level; give the run `hierarchy: true`"]
+        case BranchesFigure():
+            return [
+                f"block {figure.block} of {run!r}, which has {runs[run].network.L} blocks"
+                for run in figure.runs
+                if figure.block > runs[run].network.L
+            ]
+        case JointAloneFigure() | PropertiesFigure():
+            return [
+                f"{pair.joint!r} has {K} sub-networks, but 'alone' has {len(pair.alone)} runs"
+                for pair in (figure.thin, figure.shallow)
+                if len(pair.alone) != (K := subnetworks(runs[pair.joint].network))
+            ]
+    return []
+
+
+def subnetworks(network: Any) -> int:
+    """K of a network, from its hyper-parameters."""
+    match network:
+        case IResNeXt() | ISResNeXt() | MSDNet():
+            return network.K
+        case ShallowResNeXt(only=None):
+            return network.L - 1
+    return 1
