@@ -1,12 +1,15 @@
 # The one graph of the study: every figure, from data to PDF, for the scale in force.
+#   snakemake --cores all
 #   snakemake --cores all results/fig4a.pdf
 #   snakemake --cores all results/fig4a.pdf --config scale=paper
+import json
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
 from anyslice.params import ParameterError, canonical, load_scale
+from anyslice.schema import read_mapping
 
 min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")
@@ -23,14 +26,17 @@ DIAGRAMS = ["fig1", "fig2"]
 container: "docker://anyslice:latest"
 
 
-rule all:
-    """Every figure of the scale in force."""
-    input:
-        expand("results/{figure}.pdf", figure=[*DIAGRAMS, *SCALE.figures]),
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/flops.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Every figure and claim of the scale in force, and the report."""
+    input:
+        rules.study.input,
+        rules.report.output,
+    default_target: True

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -193,11 +193,14 @@ class BudgetFigure:
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
+        reads: the files of a training that the figure is made from, here and below.
         kind: tells the figures apart, here and below.
         dataset: key in `datasets`, here and below.
         lines: runs with K > 1, in the order of the legend.
         points: runs with K = 1; those of one network family share a colour.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
 
     kind: Literal["budget"]
     dataset: str
@@ -213,6 +216,8 @@ class BudgetFigure:
 @dataclass(frozen=True, config=_STRICT)
 class BatchNormFigure:
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
 
     kind: Literal["batch-norm"]
     dataset: str
@@ -234,6 +239,8 @@ class BranchesFigure:
         alone: the ResNeXt of the same size.
         block: whose convolution, counted from 1.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("model.safetensors",)
 
     kind: Literal["branches"]
     dataset: str
@@ -269,6 +276,8 @@ class JointAndAlone:
 class JointAloneFigure:
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
+
     kind: Literal["joint-alone"]
     dataset: str
     thin: JointAndAlone
@@ -290,6 +299,8 @@ class LevelsFigure:
             one: the lowest error that every sub-network can hold.
     """
 
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json", "predictions.safetensors")
+
     kind: Literal["levels"]
     dataset: str
     run: str
@@ -310,6 +321,8 @@ class PropertiesFigure:
             it costs to stop after k.
         thin, shallow: joint against alone at each budget.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json", "predictions.safetensors")
 
     kind: Literal["properties"]
     dataset: str
@@ -373,6 +386,13 @@ class Scale:
                 f"{self.path}: there is no run {name!r}; choose from {', '.join(choices)}"
             )
         return self.datasets[dataset].runs[run]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The runs that a figure shows, as "<dataset>/<run>", each once."""
+        return tuple(
+            dict.fromkeys(f"{f.dataset}/{run}" for f in self.figures.values() for run in f.runs)
+        )
 
     def figure(self, name: str) -> Figure:
         """The figure of that name.
@@ -473,9 +493,9 @@ def _contradictions(figure: Any, runs: dict[str, Run]) -> list[str]:
             return [f"{figure.run!r} has one label level; give the run `hierarchy: true`"]
         case BranchesFigure():
             return [
-                f"block {figure.block} of {run!r}, which has {runs[run].network.L} blocks"
+                f"{run!r} has no block {figure.block} of branches"
                 for run in figure.runs
-                if figure.block > runs[run].network.L
+                if figure.block > branched_blocks(runs[run].network)
             ]
         case JointAloneFigure() | PropertiesFigure():
             return [
@@ -490,7 +510,12 @@ def subnetworks(network: Any) -> int:
     """K of a network, from its hyper-parameters."""
     match network:
         case IResNeXt() | ISResNeXt() | MSDNet():
-            return network.K
+            return int(network.K)
         case ShallowResNeXt(only=None):
-            return network.L - 1
+            return int(network.L) - 1
     return 1
+
+
+def branched_blocks(network: Any) -> int:
+    """The number of blocks whose branches lie side by side in one convolution."""
+    return network.L if isinstance(network, ResNeXt | IResNeXt) else 0

@@ -13,12 +13,13 @@ def shown_in(figure):
     return [f"{shown.dataset}/{run}" for run in shown.runs]
 
 
-def metrics_of(wildcards):
-    """The metrics of every training that a figure shows."""
+def results_of(wildcards):
+    """What a figure reads of every training that it shows."""
     return expand(
-        f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
+        f"{RESULTS}/runs/{{run}}/seed{{seed}}/{{file}}",
         run=shown_in(wildcards.figure),
         seed=SCALE.seeds,
+        file=SCALE.figures[wildcards.figure].reads,
     )
 
 

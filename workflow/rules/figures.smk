@@ -6,7 +6,12 @@ for figure in DIAGRAMS:
             figure
         output:
             pdf=f"results/{figure}.pdf",
-            png=f"results/{figure}.png",
+            png=report(
+                f"results/{figure}.png",
+                caption="../report/diagram.rst",
+                category="Figures",
+                labels={"figure": figure},
+            ),
         log:
             f"results/{figure}.log",
         params:
@@ -20,7 +25,7 @@ for figure in DIAGRAMS:
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:
-        metrics=metrics_of,
+        results=results_of,
         flops=ancient(flops_of),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
@@ -32,6 +37,7 @@ rule draw:
         figure="|".join(SCALE.figures),
     params:
         scale=config["scale"],
+        description=SCALE.description,
         figure=lambda w: canonical(SCALE.figures[w.figure]),
         networks=networks_of,
     shell:
@@ -46,11 +52,19 @@ for figure in SCALE.figures:
         input:
             pdf=f"{RESULTS}/{figure}.pdf",
             png=f"{RESULTS}/{figure}.png",
+            csv=f"{RESULTS}/{figure}.csv",
         output:
             pdf=f"results/{figure}.pdf",
-            png=f"results/{figure}.png",
+            png=report(
+                f"results/{figure}.png",
+                caption=Path(f"{RESULTS}/report/{figure}.rst").absolute(),
+                category="Figures",
+                labels={"figure": figure},
+            ),
+            csv=f"results/{figure}.csv",
         log:
             f"{RESULTS}/{figure}.copy.log",
         localrule: True
         shell:
-            "(cp {input.pdf} {output.pdf} && cp {input.png} {output.png}) > {log} 2>&1"
+            "(cp {input.pdf} {output.pdf} && cp {input.png} {output.png}"
+            " && cp {input.csv} {output.csv}) > {log} 2>&1"

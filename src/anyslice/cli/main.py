@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from anyslice.cli.claims import claims, pages, runs
 from anyslice.cli.data import data
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
@@ -19,5 +20,5 @@ def main() -> None:
     """
 
 
-for verb in (data, train, flops, figure):
+for verb in (data, train, flops, figure, runs, claims, pages):
     main.add_command(verb)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -55,10 +56,34 @@ def cost_of(module: nn.Module, image: Tensor) -> Cost:
         if isinstance(layer, nn.Linear) and layer.bias is not None
     )
     return Cost(
-        macs=sum(counts.get(operation, 0) for operation in MULTIPLY_ADDS),
+        macs=_macs_so_far(counter),
         all_ops=sum(counts.values()) + biases,
         params=sum(parameter.numel() for parameter in module.parameters()),
     )
+
+
+def cumulative_macs(network: AnytimeNetwork, macs: Sequence[int]) -> list[int]:
+    """MACs spent when prediction k arrives and predictions 1 ... k - 1 were made before it.
+
+    An interruptible network computes only what is new; any other begins again for each k.
+
+    Args:
+        network: K sub-networks.
+        macs: of each of them by itself.
+    """
+    side = network.image_size
+    device = next(network.parameters()).device
+    image = torch.zeros(1, network.image_channels, side, side, device=device)
+    with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter, torch.no_grad():
+        try:
+            return [_macs_so_far(counter) for _ in network.eval().refine(image)]
+        except TypeError:
+            return list(accumulate(macs))
+
+
+def _macs_so_far(counter: FlopCounterMode) -> int:
+    counts = counter.get_flop_counts()["Global"]
+    return sum(counts.get(operation, 0) for operation in MULTIPLY_ADDS)
 
 
 def _convolution(*args: Any, out_shape: Shape) -> int:
@@ -136,8 +161,10 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
         "macs": [cost.macs for cost in costs],
         "all_ops": [cost.all_ops for cost in costs],
         "params": [cost.params for cost in costs],
+        "cumulative_macs": cumulative_macs(network, [cost.macs for cost in costs]),
         "conventions": {
             "macs": "multiply-adds of convolutions and linear layers, one image",
+            "cumulative_macs": "macs spent when the k-th prediction follows all before it",
             "all_ops": "macs + linear biases + BN, ReLU, additions (1 per element) + pooling",
         },
     }

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+import pandas as pd
 
 from anyslice.datasets.description import load_description
-from anyslice.evaluation.tables import budget_table
-from anyslice.figures import budget
+from anyslice.evaluation import properties as measured
+from anyslice.evaluation import tables
+from anyslice.evaluation.errors import describe_interval
+from anyslice.figures import batch_norm, branches, budget, joint_alone, levels, properties
+from anyslice.figures.style import Face
 from anyslice.files import write_atomically
 from anyslice.params import Scale
 
@@ -16,6 +21,16 @@ DIAGRAMS: Final[dict[str, Literal["i-resnext", "is-resnext"]]] = {
     "fig2": "is-resnext",
 }
 """Figures of an architecture: they need no scale, no data and no training."""
+
+KINDS: dict[str, Any] = {
+    "budget": (tables.budget_table, budget.draw),
+    "batch-norm": (tables.batch_norm_table, batch_norm.draw),
+    "branches": (tables.branches_table, branches.draw),
+    "joint-alone": (tables.joint_alone_table, joint_alone.draw),
+    "levels": (tables.levels_table, levels.draw),
+    "properties": (measured.properties_table, properties.draw),
+}
+"""For each kind of figure its table, made from a scale's results, and how the table is drawn."""
 
 
 def draw_figure(scale: Scale, name: str, results: Path) -> None:
@@ -36,16 +51,24 @@ def draw_figure(scale: Scale, name: str, results: Path) -> None:
         block_diagram.draw(DIAGRAMS[name], results / name)
         return
     figure = scale.figure(name)
-    table = budget_table(scale, figure, results)
+    make_table, draw = KINDS[figure.kind]
+    table: pd.DataFrame = make_table(scale, figure, results)
     with write_atomically(results / f"{name}.csv") as path:
         table.to_csv(path, index=False)
-    description = load_description(figure.dataset)
-    role = scale.datasets[figure.dataset].role
-    title = description.title if description.title == role else f"{description.title} (for {role})"
-    budget.draw(
-        table,
-        title=f"Figure {name.removeprefix('fig')}: {title}",
-        scale=scale.name,
-        data=scale.description,
-        stem=results / name,
+    draw(table, face_of(scale, name), results / name)
+
+
+def face_of(scale: Scale, name: str) -> Face:
+    """The title and the notes of a figure of trainings."""
+    figure = scale.figure(name)
+    runs = scale.datasets[figure.dataset]
+    title = load_description(figure.dataset).title
+    stand_in = "" if title.startswith(runs.role) else f" (stands in for {runs.role})"
+    number = f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else name.capitalize()
+    epochs = sorted({runs.runs[run].recipe.epochs for run in figure.runs})
+    notes = (
+        f"scale {scale.name}: {scale.description}; {'-'.join(map(str, epochs))} epochs",
+        describe_interval(len(scale.seeds)),
+        "MACs: multiply-adds of convolutions and linear layers",
     )
+    return Face(f"{number}: {title}{stand_in}", "; ".join(notes))

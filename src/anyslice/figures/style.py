@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -48,9 +50,33 @@ def print_style() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True)
+class Face:
+    """What every figure says of itself.
+
+    Attributes:
+        title: which figure, on which data set.
+        notes: scale, training, seeds and FLOPs convention.
+    """
+
+    title: str
+    notes: str
+
+    def put_on(self, figure: Figure, *extra: str) -> None:
+        """Write title and notes above and below the axes, broken into lines that fit.
+
+        Args:
+            figure: of any width.
+            extra: further notes, of this figure alone.
+        """
+        inches = figure.get_figwidth()
+        figure.suptitle(textwrap.fill(self.title, int(inches * 16)), fontsize=8)
+        caption(figure, textwrap.fill("; ".join((*extra, self.notes)), int(inches * 23)))
+
+
 def caption(figure: Figure, text: str) -> None:
     """What the figure shows, in small type below the axes."""
-    figure.supxlabel(text, fontsize=6, color="0.35")
+    figure.supxlabel(text, fontsize=5.5, color="0.3")
 
 
 def save(figure: Figure, stem: Path) -> None:

@@ -1,0 +1,60 @@
+"""`anyslice claims`, `runs` and `pages`: what is said of a scale's results as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from anyslice.cli.options import fail_clearly, scale_option
+
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The scale's results.  [default: results/<scale>]",
+)
+
+
+@click.command()
+@scale_option
+@results_option
+@fail_clearly
+def runs(scale: str, results: Path | None) -> None:
+    """Write runs.csv: every training that a figure shows, with errors, MACs and wall time."""
+    from anyslice.evaluation.tables import runs_table
+    from anyslice.files import write_atomically
+    from anyslice.params import load_scale
+
+    loaded = load_scale(scale)
+    folder = results or Path("results") / loaded.name
+    with write_atomically(folder / "runs.csv") as path:
+        runs_table(loaded, loaded.shown, folder).to_csv(path, index=False)
+
+
+@click.command()
+@scale_option
+@results_option
+@fail_clearly
+def claims(scale: str, results: Path | None) -> None:
+    """Compare the paper's claims with the figures' tables: claims.csv and claims.md."""
+    from anyslice import claims
+    from anyslice.params import load_scale
+
+    loaded = load_scale(scale)
+    folder = results or Path("results") / loaded.name
+    table = claims.evaluate(claims.load_claims(), loaded, claims.read_tables(loaded, folder))
+    claims.write_claims(table, loaded, folder)
+    click.echo(claims.summary(table, loaded))
+
+
+@click.command()
+@scale_option
+@results_option
+@fail_clearly
+def pages(scale: str, results: Path | None) -> None:
+    """Write the report's pages and captions from claims.csv and runs.csv."""
+    from anyslice.params import load_scale
+    from anyslice.report import write_pages
+
+    loaded = load_scale(scale)
+    write_pages(loaded, results or Path("results") / loaded.name)

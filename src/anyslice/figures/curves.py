@@ -1,0 +1,86 @@
+"""What most figures consist of: means over seeds with their intervals, along MACs."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+from anyslice.evaluation.errors import interval
+
+Colour = tuple[float, float, float] | str
+JOINT, ALONE = "-", "--"
+"""Line styles of jointly trained sub-networks, and of those trained by themselves."""
+SHALLOW, THIN = "#c1272d", "black"
+"""The paper's colours of Figure 3c."""
+
+
+def plot_mean(
+    axes: Axes,
+    rows: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    color: Colour,
+    marker: str,
+    line: str = "-",
+    label: str | None = None,
+) -> None:
+    """The mean of column `y` over the seeds at each value of column `x`, with bars.
+
+    Args:
+        axes: to draw on.
+        rows: a row per seed and value of x.
+        x: column of the horizontal axis.
+        y: column of the vertical axis.
+        color: of line, markers and bars.
+        marker: matplotlib's.
+        line: matplotlib's; "none" for points without a line, which are drawn larger.
+        label: in the legend.
+    """
+    by_x = rows.groupby(x)[y].agg(["mean", list])
+    bounds = [interval(values) for values in by_x["list"]]
+    below = [mean - low for mean, (low, _) in zip(by_x["mean"], bounds, strict=True)]
+    above = [high - mean for mean, (_, high) in zip(by_x["mean"], bounds, strict=True)]
+    axes.errorbar(
+        by_x.index,
+        by_x["mean"],
+        yerr=[[max(b, 0.0) for b in below], [max(a, 0.0) for a in above]],
+        label=label,
+        color=color,
+        marker=marker,
+        linestyle=line,
+        markersize=5.5 if line == "none" else 4,
+        markeredgecolor="white",
+        markeredgewidth=0.4,
+        linewidth=1.3,
+        elinewidth=0.8,
+        capsize=1.5,
+    )
+
+
+def macs_axis(axes: Axes) -> None:
+    """MACs along x, logarithmic."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    steps = (1.0, 2.0, 5.0) if high > 8 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("MACs")
+
+
+def count_axis(axes: Axes, count: int, label: str) -> None:
+    """1 ... count along x; every number has its tick if there is room."""
+    axes.set_xticks(range(1, count + 1, 1 if count <= 12 else 2))
+    axes.set_xlabel(label)
+
+
+def legend_below(axes: Axes, columns: int) -> None:
+    """The legend under the axes' label, outside the data."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False)
+
+
+def legend_right(axes: Axes) -> None:
+    """The legend to the right of the axes, outside the data."""
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

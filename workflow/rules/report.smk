@@ -1,0 +1,102 @@
+# What is said of all results together: the table of trainings, the claims, the report.
+PAGES = ["claims", "figures", "runs", "parameters", "packages"]
+
+
+rule list_runs:
+    """Every training that a figure shows, with errors, MACs and wall time."""
+    input:
+        metrics=expand(
+            f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
+            run=SCALE.shown,
+            seed=SCALE.seeds,
+        ),
+        flops=ancient(expand(f"{RESULTS}/flops/{{run}}.json", run=SCALE.shown)),
+    output:
+        f"{RESULTS}/runs.csv",
+    log:
+        f"{RESULTS}/runs.log",
+    params:
+        scale=config["scale"],
+    shell:
+        "anyslice runs --scale {params.scale} > {log} 2>&1"
+
+
+rule check_claims:
+    """Every claim of the paper beside its measured value."""
+    input:
+        runs=f"{RESULTS}/runs.csv",
+        tables=expand(f"{RESULTS}/{{figure}}.csv", figure=SCALE.figures),
+    output:
+        csv=f"{RESULTS}/claims.csv",
+        md=f"{RESULTS}/claims.md",
+    log:
+        f"{RESULTS}/claims.log",
+    params:
+        scale=config["scale"],
+        description=SCALE.description,
+        claims=json.dumps(read_mapping(Path("params/claims.yaml")), sort_keys=True),
+    shell:
+        "anyslice claims --scale {params.scale} > {log} 2>&1"
+
+
+rule claims:
+    """The claims of the scale in force."""
+    input:
+        csv=f"{RESULTS}/claims.csv",
+        md=f"{RESULTS}/claims.md",
+    output:
+        csv="results/claims.csv",
+        md="results/claims.md",
+    log:
+        f"{RESULTS}/claims.copy.log",
+    localrule: True
+    shell:
+        "(cp {input.csv} {output.csv} && cp {input.md} {output.md}) > {log} 2>&1"
+
+
+rule write_pages:
+    """The pages of the report that are not figures, and the figures' captions."""
+    input:
+        claims=f"{RESULTS}/claims.csv",
+        runs=f"{RESULTS}/runs.csv",
+    output:
+        pages=[
+            report(
+                f"{RESULTS}/report/{page}.html",
+                category="Tables",
+                labels={"table": page},
+            )
+            for page in PAGES
+        ],
+        captions=expand(f"{RESULTS}/report/{{figure}}.rst", figure=SCALE.figures),
+    log:
+        f"{RESULTS}/report/pages.log",
+    params:
+        scale=config["scale"],
+        parameters=canonical(SCALE),
+    shell:
+        "anyslice pages --scale {params.scale} > {log} 2>&1"
+
+
+rule study:
+    """Every figure and table of the scale in force: what the report shows."""
+    input:
+        expand("results/{figure}.png", figure=[*DIAGRAMS, *SCALE.figures]),
+        "results/claims.csv",
+        rules.write_pages.output,
+
+
+# Snakemake writes its report when all jobs are done, so a job that is the last asks for it.
+rule report:
+    """One HTML file that needs nothing else: figures, claims, trainings, parameters, run times."""
+    input:
+        rules.study.input,
+    output:
+        "results/report.html",
+    log:
+        f"{RESULTS}/report/report.log",
+    localrule: True
+    params:
+        scale=config["scale"],
+    shell:
+        "snakemake --report {output} --nolock --config scale={params.scale} -- study > {log} 2>&1"
