@@ -1,5 +1,6 @@
 # make demo    Figure 4a at the quick scale, from nothing
 # make test    all tests
+# make bench   training speed of every network on this CPU, results/bench.json
 # make check   formatting, lint and types
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check install lock
+.PHONY: demo test bench check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
@@ -17,6 +18,9 @@ demo: install
 
 test: install check
 	pytest -n 2
+
+bench: install
+	anyslice bench --output results/bench.json
 
 check: install
 	ruff format --check .

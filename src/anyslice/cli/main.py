@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, pages, runs
 from anyslice.cli.data import data
 from anyslice.cli.figure import figure
@@ -20,5 +21,5 @@ def main() -> None:
     """
 
 
-for verb in (data, train, flops, figure, runs, claims, pages):
+for verb in (data, train, flops, figure, runs, claims, pages, bench):
     main.add_command(verb)

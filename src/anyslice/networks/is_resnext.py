@@ -158,6 +158,13 @@ def sub_features(stem: Stem, scales: nn.ModuleList, K: int, images: Tensor) -> I
         yield x
 
 
+def _first(x: Tensor, width: int) -> Tensor:
+    """The first channels of x; compact if x is channels_last, or BN would take its slow path."""
+    compact = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    prefix = x[:, :width]
+    return prefix.contiguous(memory_format=torch.channels_last) if compact else prefix
+
+
 class SparseSubnetwork(nn.Module):
     """Sub-network k of an IS-ResNeXt: its first k sub-features and its head, nothing else."""
 
@@ -232,7 +239,7 @@ class ISResNeXt(AnytimeNetwork):
             for block in blocks:
                 x = block(x)
         width = x.shape[1] // self.K
-        return [head(x[:, : k * width]) for k, head in enumerate(self.heads, start=1)]
+        return [head(_first(x, k * width)) for k, head in enumerate(self.heads, start=1)]
 
     def refine(self, images: Tensor) -> Iterator[Logits]:
         """Logits of sub-network 1, 2, ... K, each step computing one more sub-feature.

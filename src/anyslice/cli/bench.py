@@ -1,0 +1,55 @@
+"""`anyslice bench`: how fast the networks train here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from anyslice.cli.options import fail_clearly
+
+
+@click.command()
+@click.argument("networks", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("results/bench.json"),
+    show_default=True,
+    help="File for the figures and the machine they were measured on.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How often each step is timed; the median counts.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@fail_clearly
+def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | None) -> None:
+    """Time training steps of NETWORKS (default: all) at their CIFAR sizes, on this CPU.
+
+    Beside images/s: multiply-adds per second, their share of the machine's own matrix product, the
+    time in steps of a single ResNeXt of the same L, W, B and C, and how much longer the same
+    network takes trained plainly. Needs no data: speed does not depend on the images.
+    """
+    import torch
+
+    from anyslice.evaluation import bench as benchmark
+    from anyslice.files import write_json
+    from anyslice.memory import keep_freed_memory
+
+    unknown = [name for name in networks if name not in benchmark.CIFAR_SIZES]
+    if unknown:
+        choices = ", ".join(benchmark.CIFAR_SIZES)
+        raise click.UsageError(f"no network {unknown[0]!r} to time: choose from {choices}")
+    if threads:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    speeds = {}
+    click.echo(benchmark.HEADER)
+    for name, speed in benchmark.bench(networks or tuple(benchmark.CIFAR_SIZES), rounds):
+        click.echo(benchmark.as_line(name, speed))
+        speeds[name] = speed
+    write_json(output, benchmark.as_json(speeds))
