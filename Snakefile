@@ -35,8 +35,8 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    default_target: True
     """Every figure and claim of the scale in force, and the report."""
     input:
         rules.study.input,
         rules.report.output,
-    default_target: True

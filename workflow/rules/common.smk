@@ -13,21 +13,39 @@ def shown_in(figure):
     return [f"{shown.dataset}/{run}" for run in shown.runs]
 
 
-def results_of(wildcards):
+def results_of(figure):
     """What a figure reads of every training that it shows."""
     return expand(
         f"{RESULTS}/runs/{{run}}/seed{{seed}}/{{file}}",
-        run=shown_in(wildcards.figure),
+        run=shown_in(figure),
         seed=SCALE.seeds,
-        file=SCALE.figures[wildcards.figure].reads,
+        file=SCALE.figures[figure].reads,
     )
 
 
-def flops_of(wildcards):
+def flops_of(figure):
     """The FLOPs of every run that a figure shows."""
-    return expand(f"{RESULTS}/flops/{{run}}.json", run=shown_in(wildcards.figure))
+    return expand(f"{RESULTS}/flops/{{run}}.json", run=shown_in(figure))
 
 
-def networks_of(wildcards):
+def networks_of(figure):
     """The networks that a figure shows: what decides their FLOPs."""
-    return [canonical(SCALE.run(run).network) for run in shown_in(wildcards.figure)]
+    return [canonical(SCALE.run(run).network) for run in shown_in(figure)]
+
+
+def lost():
+    """Results that were deleted behind a figure's table, which is still there."""
+    drawn = [
+        figure for figure in SCALE.figures if Path(f"{RESULTS}/{figure}.csv").exists()
+    ]
+    return {
+        file
+        for figure in drawn
+        for file in results_of(figure)
+        if not Path(file).exists()
+    }
+
+
+# Snakemake does not look behind a file that exists: a lost result would not be missed.
+if workflow.dag_settings:  # not while linting
+    workflow.dag_settings.forcerun = frozenset(workflow.dag_settings.forcerun) | lost()

@@ -25,8 +25,8 @@ for figure in DIAGRAMS:
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:
-        results=results_of,
-        flops=ancient(flops_of),
+        results=lambda w: results_of(w.figure),
+        flops=ancient(lambda w: flops_of(w.figure)),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
         pdf=f"{RESULTS}/{{figure}}.pdf",
@@ -39,7 +39,7 @@ rule draw:
         scale=config["scale"],
         description=SCALE.description,
         figure=lambda w: canonical(SCALE.figures[w.figure]),
-        networks=networks_of,
+        networks=lambda w: networks_of(w.figure),
     shell:
         "anyslice figure {wildcards.figure} --scale {params.scale} > {log} 2>&1"
 
