@@ -109,6 +109,8 @@ def rewrite(path, name, content):
     ("file", "name", "content", "message"),
     [
         ("train", "n01440764.txt", b"", "'n01440764.txt' where a class's tar file belongs"),
+        ("train", "n09999999.tar", b"", "'n09999999.tar' where a class's tar file belongs"),
+        ("train", "...tar", b"", "'...tar' where a class's tar file belongs"),
         ("train", "n01440764.tar", b"no tar", "ILSVRC2012_img_train.tar/n01440764.tar is damaged"),
         ("val", "ILSVRC2012_val_00000007.JPEG", b"", "holds 'ILSVRC2012_val_00000007.JPEG'"),
         ("val", "../ILSVRC2012_val_00000001.JPEG", b"", "right would be ILSVRC2012_val_00000001"),

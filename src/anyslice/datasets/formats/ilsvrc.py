@@ -75,20 +75,20 @@ def unpack_images(description: Description, files: Mapping[str, Path], root: Pat
     if set(devkit.wnids) != set(description.class_ids):
         unknown = sorted(set(devkit.wnids) ^ set(description.class_ids))
         raise DataError(f"{files[DEVKIT]} and {description.path} differ in the classes {unknown}")
-    _unpack_train(files[TRAIN], root / "train")
+    _unpack_train(files[TRAIN], root / "train", description.class_ids)
     _unpack_val(files[VAL], root / "val", devkit)
 
 
-def _unpack_train(archive: Path, folder: Path) -> None:
+def _unpack_train(archive: Path, folder: Path, class_ids: Sequence[str]) -> None:
     """Unpack a tar file that holds a tar file for each class."""
+    classes = {f"{wnid}.tar": wnid for wnid in class_ids}
     with open_tar(archive) as outer:
         for member in tqdm(outer, desc=archive.name, unit="class"):
             content = outer.extractfile(member)
-            if content is None or not member.name.endswith(".tar"):
+            if content is None or member.name not in classes:
                 raise DataError(f"{archive} holds {member.name!r} where a class's tar file belongs")
-            wnid = Path(member.name).stem
             with open_tar(archive / member.name, content) as inner:
-                unpack(inner, folder / wnid)
+                unpack(inner, folder / classes[member.name])
 
 
 def _unpack_val(archive: Path, folder: Path, devkit: DevelopmentKit) -> None:
