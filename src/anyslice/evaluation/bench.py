@@ -116,7 +116,7 @@ def new_training(
     """A training of random images, the same weights and images in every memory format."""
     torch.manual_seed(0)
     network = build(name, classes=CLASSES, image_size=IMAGE_SIZE, **hyperparameters)
-    network.to(memory_format=memory_format)  # type: ignore[call-overload]
+    network.to(memory_format=memory_format)
     optimiser = torch.optim.SGD(
         network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True
     )
