@@ -28,9 +28,9 @@ _STRICT = ConfigDict(extra="forbid")
 NOT_MEASURABLE = "not measurable at this scale"
 EXPLANATION = (
     "Measured: the mean over the seeds and its 95 % interval (Student's t). The direction is "
-    "judged by the mean; it is certain if the whole interval lies there. A value agrees if the paper's "
-    "lies in the interval, up to its rounding; where other data stands in for the paper's, values "
-    "are not compared."
+    "judged by the mean; it is certain if the whole interval lies there. A value agrees if the "
+    "paper's lies in the interval, up to its rounding; where other data stands in for the "
+    "paper's, values are not compared."
 )
 
 
