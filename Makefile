@@ -1,14 +1,15 @@
-# make demo    Figure 4a at the quick scale, from nothing
-# make test    all tests
-# make bench   training speed of every network on this CPU, results/bench.json
-# make check   formatting, lint and types
+# make demo      Figure 4a at the quick scale, from nothing
+# make test      all tests
+# make bench     training speed of every network on this CPU, results/bench.json
+# make check     formatting, lint and types
+# make killtest  50 kills of trainings at random moments; KILL_SEED=7 draws other moments
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench check install lock
+.PHONY: demo test bench killtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
@@ -21,6 +22,9 @@ test: install check
 
 bench: install
 	anyslice bench --output results/bench.json
+
+killtest: install
+	KILLS=50 pytest -s tests/training/test_kill.py
 
 check: install
 	ruff format --check .

@@ -354,8 +354,11 @@ class Scale:
     Attributes:
         description: one line, printed on every figure.
         seeds: every run is trained once with each.
-        threads: CPU threads of one training.
+        threads: CPU threads of one training; on a GPU all but one decode images, where those are
+            files.
         gpus: GPUs of one training; 0 trains on the CPU.
+        trainings_per_gpu: trainings that share a GPU, as processes, where one does not fill it.
+        checkpoint_minutes: at most this much work is lost when a training is killed.
         recipe: what every run uses unless its data set or itself overrides it.
         datasets: the runs of each data set.
         figures: what each figure shows.
@@ -372,6 +375,8 @@ class Scale:
     figures: dict[str, Figure]
     name: str
     path: str
+    trainings_per_gpu: Positive = 1
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
 
     def run(self, name: str) -> Run:
         """The run called "<dataset>/<run>".

@@ -5,12 +5,16 @@ from types import MappingProxyType
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from anyslice.datasets import Batch
+from anyslice.datasets import Batch, open_dataset
 from anyslice.networks import build
 from anyslice.params import IResNeXt, ISResNeXt, Run, load_scale
 from anyslice.training.loop import learning_rate, train
 from anyslice.training.loss import joint_backward, labels_by_level
+from anyslice.training.options import Options
+from anyslice.training.session import Session
+from anyslice.training.state import State
 
 CPU = torch.device("cpu")
 
@@ -31,10 +35,13 @@ class Stripes:
             image[:, 1 + 2 * label] += 2
         return images, labels
 
-    def train_batches(self, *, seed, epoch, batch_size, device, **_):
+    def steps_per_epoch(self, batch_size):
+        return 48 // batch_size
+
+    def train_batches(self, *, seed, epoch, batch_size, device, start_step=0, **_):
         images, labels = self._part("train")
         order = torch.randperm(48, generator=torch.Generator().manual_seed(seed * 1000 + epoch))
-        for batch in order.split(batch_size):
+        for batch in order.split(batch_size)[start_step:]:
             yield Batch(images[batch], labels[batch])
 
     def eval_batches(self, part, *, batch_size, device):
@@ -87,8 +94,45 @@ def test_the_last_epoch_is_kept_when_asked(run):
 
 def test_a_diverging_training_stops_and_says_where(run):
     wild = replace(run, recipe=replace(run.recipe, learning_rate=1e30))
-    with pytest.raises(FloatingPointError, match=r"sub-network 1 .* epoch 1 .*1e\+30"):
+    with pytest.raises(FloatingPointError, match=r"sub-network 1 .* step 2 of epoch 1 .*1e\+30"):
         train(wild, Stripes(), seed=1, device=CPU)
+
+
+def test_a_last_step_that_diverges_is_noticed_too(run):
+    class Spoil(Session):
+        def before_test(self, state):
+            state.network.stem.conv.weight.data[0] = float("inf")
+
+    last = replace(run, recipe=replace(run.recipe, selection="last"))
+    with pytest.raises(FloatingPointError, match=r"stem\.conv\.weight .* not finite"):
+        train(last, Stripes(), seed=1, device=CPU, session=Spoil())
+
+
+class NoWaiting(Session):
+    """Fails on any operation between the first and the last step that needs a value on the host."""
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            assert func is not torch.ops.aten._local_scalar_dense.default
+            return func(*args, **(kwargs or {}))
+
+    def after_step(self, state):
+        if state.step == 1:
+            self.watch = self.Watch()
+            self.watch.__enter__()
+        if state.step == len(state.losses):
+            self.watch.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("network", ["i-resnext", "is-resnext"])
+def test_no_step_waits_for_the_device(run, data, short, network, monkeypatch):
+    """On a GPU that would be a synchronisation; the check after each step is for CPUs only."""
+    monkeypatch.setattr(State, "raise_if_diverged", lambda self, since=0: None)
+    run = short.run(f"fashion-mnist-short/{network}")
+    session = NoWaiting()
+    train(run, open_dataset(data), seed=1, device=CPU, session=session)
+    with pytest.raises(AssertionError), session.watch:
+        torch.ones(1).item()
 
 
 def test_every_level_of_a_hierarchy_is_learned(recipe):
@@ -127,4 +171,26 @@ def test_mean_is_the_sum_divided_by_K():
 
 def test_labels_by_level_maps_classes_to_coarse_labels():
     labels = torch.tensor([2, 0, 1])
-    assert labels_by_level(labels, [[0, 1, 2], [0, 0, 1]]).tolist() == [[2, 0, 1], [1, 0, 0]]
+    maps = torch.tensor([[0, 1, 2], [0, 0, 1]])
+    assert labels_by_level(labels, maps).tolist() == [[2, 0, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("option", ["tf32", "cuda_graphs"])
+def test_options_for_gpus_are_refused_without_one(option):
+    with pytest.raises(ValueError, match="need a GPU"):
+        Options(**{option: True}).check(CPU, world=1)
+
+
+def test_compilation_is_refused_for_several_processes():
+    with pytest.raises(ValueError, match="one process only"):
+        Options(compile=True).check(CPU, world=2)
+
+
+def test_bf16_changes_training_and_not_the_type_of_weights(run):
+    short = replace(run, recipe=replace(run.recipe, epochs=1))
+    exact = train(short, Stripes(), seed=1, device=CPU)
+    rounded = train(short, Stripes(), seed=1, device=CPU, options=Options(bf16=True))
+    losses = (exact.history[0].train_losses, rounded.history[0].train_losses)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+    assert {v.dtype for v in rounded.network.parameters()} == {torch.float32}

@@ -33,6 +33,12 @@ def networks_of(figure):
     return [canonical(SCALE.run(run).network) for run in shown_in(figure)]
 
 
+def taxonomy_of(wildcards):
+    """The label levels of a run's data set, if the run is hierarchical."""
+    hierarchical = SCALE.run(f"{wildcards.dataset}/{wildcards.run}").hierarchy
+    return f"{RESULTS}/taxonomy/{wildcards.dataset}.json" if hierarchical else []
+
+
 def lost():
     """Results that were deleted behind a figure's table, which is still there."""
     drawn = [

@@ -1,7 +1,8 @@
 rule train:
-    """One training: a run with a seed."""
+    """One training: a run with a seed. Its checkpoints are in work/, which no rule knows."""
     input:
-        "data/{dataset}/manifest.json",
+        data="data/{dataset}/manifest.json",
+        taxonomy=taxonomy_of,
     output:
         model=f"{TRAINING}/model.safetensors",
         metrics=f"{TRAINING}/metrics.json",
@@ -17,7 +18,10 @@ rule train:
     params:
         folder=lambda w, output: Path(output.metrics).parent,
         scale=config["scale"],
+        taxonomy=lambda w, input: (
+            f"--taxonomy {input.taxonomy}" if input.taxonomy else ""
+        ),
         run=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}")),
     shell:
         "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale}"
-        " --seed {wildcards.seed} --output {params.folder} > {log} 2>&1"
+        " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} > {log} 2>&1"

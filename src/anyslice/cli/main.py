@@ -9,6 +9,7 @@ from anyslice.cli.claims import claims, pages, runs
 from anyslice.cli.data import data
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
+from anyslice.cli.status import status
 from anyslice.cli.train import train
 
 
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for verb in (data, train, flops, figure, runs, claims, pages, bench):
+for verb in (data, train, status, flops, figure, runs, claims, pages, bench):
     main.add_command(verb)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
@@ -15,19 +19,78 @@ from anyslice.cli.options import fail_clearly, scale_option
 @click.option("--seed", type=click.IntRange(min=0), required=True, help="Seed of the training.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_FOLDER,
     required=True,
     help="Folder for model, metrics, history and predictions.",
 )
+@click.option("--data", type=_FOLDER, help="Prepared data set.  [default: data/<dataset>]")
 @click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the prepared data set.  [default: data/<dataset>]",
+    "--taxonomy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Label levels of a hierarchical run.  [default: those the data set itself defines]",
 )
+@click.option(
+    "--work", type=_FOLDER, default="work", show_default=True, help="Folder for checkpoints."
+)
+@click.option(
+    "--time-budget",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help="Save and stop after this time, with exit status 75.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="Processes that train together, sharing every batch.  [default: one per GPU]",
+)
+@click.option("--tensorboard", is_flag=True, help="Write event files to <output>/tensorboard.")
+@click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
+@click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
+@click.option("--compile", is_flag=True, help="torch.compile the network.")
+@click.option("--cuda-graphs", is_flag=True, help="CUDA graphs, through torch.compile.")
 @fail_clearly
-def train(run: str, scale: str, seed: int, output: Path, data: Path | None) -> None:
-    """Train RUN ("<dataset>/<run>") with one seed."""
-    from anyslice.params import load_scale
-    from anyslice.training.job import run_training
+def train(
+    run: str,
+    scale: str,
+    seed: int,
+    output: Path,
+    data: Path | None,
+    taxonomy: Path | None,
+    work: Path,
+    time_budget: float | None,
+    processes: int | None,
+    tensorboard: bool,
+    **options: Any,
+) -> None:
+    """Train RUN ("<dataset>/<run>") with one seed, going on from its last checkpoint.
 
-    run_training(load_scale(scale), run, seed, output, data)
+    SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
+    75. The same command then goes on, and ends with the same bytes as if it had never stopped.
+    """
+    from anyslice.training.interrupt import EXIT_CODE, Interrupted, Interrupts
+
+    with Interrupts(time_budget) as interrupts:
+        from anyslice.params import load_scale
+        from anyslice.training.distribute import run_in_processes, started_by_torchrun
+
+        loaded = load_scale(scale)
+        count = processes or max(1, loaded.gpus)
+        if count > 1 and not started_by_torchrun():
+            sys.exit(run_in_processes(count, sys.argv[1:]))
+
+        from anyslice.training.job import Folders, run_training
+        from anyslice.training.options import Options
+
+        try:
+            run_training(
+                loaded,
+                run,
+                seed,
+                Folders(output, work, data or Path("data") / run.partition("/")[0], taxonomy),
+                interrupts,
+                options=Options(**options),
+                tensorboard=tensorboard,
+            )
+        except Interrupted as stop:
+            click.echo(str(stop), err=True)
+            sys.exit(EXIT_CODE)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.overrides import has_torch_function
 
 aten = torch.ops.aten
 
@@ -73,13 +74,17 @@ def norm_of(bn: nn.BatchNorm2d, width: int) -> Norm:
 
 
 def pays(x: Tensor, *, training: bool) -> bool:
-    """Whether `residual_block` is both applicable to x and faster than the plain modules."""
+    """Whether `residual_block` is both applicable to x and faster than the plain modules.
+
+    Not while someone overrides torch's functions, as training in several processes does for BN.
+    """
     return (
         training
         and x.device.type == "cpu"
         and x.numel() >= SMALLEST
         and x.shape[1] > 1
         and x.is_contiguous(memory_format=torch.channels_last)
+        and not has_torch_function((x,))
     )
 
 

@@ -1,75 +1,280 @@
-"""What `anyslice train` does around the loop: inputs, determinism, progress, outputs."""
+"""What `anyslice train` does around the loop: inputs, resume area, determinism, outputs."""
 
 from __future__ import annotations
 
-import time
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from anyslice.datasets import open_dataset
-from anyslice.files import sha256
-from anyslice.params import Scale
-from anyslice.training.loop import Epoch, train
-from anyslice.training.output import write_training
+from anyslice.datasets.manifest import read_manifest
+from anyslice.files import read_json, sha256
+from anyslice.params import Run, Scale
+from anyslice.training.checkpoint import Checkpoints
+from anyslice.training.identity import Identity, code_sha256, seed_folder
+from anyslice.training.interrupt import Interrupted, Interrupts
+from anyslice.training.lock import sole_process
+from anyslice.training.loop import train
+from anyslice.training.options import Options, make_deterministic
+from anyslice.training.output import is_finished, remove_outdated, write_training
+from anyslice.training.parallel import Processes, processes_of_torchrun
+from anyslice.training.progress import (
+    PROGRESS,
+    LiveLine,
+    Pace,
+    ProgressFile,
+    TensorBoard,
+    write_progress,
+)
+from anyslice.training.session import ResumableSession, Watcher
+from anyslice.training.writing import clear_write_errors
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a training reads and writes.
+
+    Attributes:
+        output: of the results.
+        work: the resume areas of all trainings, one below the other.
+        data: the prepared data set.
+        taxonomy: its label levels, for hierarchical runs; None for those it defines itself.
+    """
+
+    output: Path
+    work: Path
+    data: Path
+    taxonomy: Path | None = None
 
 
 def run_training(
-    scale: Scale, name: str, seed: int, output: Path, data: Path | None = None
+    scale: Scale,
+    name: str,
+    seed: int,
+    folders: Folders,
+    interrupts: Interrupts,
+    *,
+    options: Options = Options(),  # noqa: B008
+    tensorboard: bool = False,
 ) -> None:
-    """Train a run of a scale with a seed and write its files.
+    """Train a run of a scale with a seed, going on from its last checkpoint, and write its files.
 
     Args:
-        scale: where the run and the number of threads come from.
+        scale: where the run, the threads and the checkpoint interval come from.
         name: "<dataset>/<run>".
         seed: the training's seed.
-        output: folder of the results.
-        data: folder of the prepared data set; data/<dataset> by default.
+        folders: where to read and write.
+        interrupts: when to stop.
+        options: faster execution.
+        tensorboard: also write event files, to <output>/tensorboard.
+
+    Raises:
+        Interrupted: if it was asked to stop; the same call goes on.
+        FloatingPointError: if it diverged.
+        ValueError: if the training is running already, or a folder belongs to another one.
+        OSError: if something cannot be written.
     """
-    run = scale.run(name)
-    folder = data or Path("data") / name.partition("/")[0]
-    dataset = open_dataset(folder)
-    make_deterministic(scale.threads)
-    device = torch.device("cuda" if scale.gpus and torch.cuda.is_available() else "cpu")
-    trained = train(
-        run, dataset, seed, device=device, report=Progress(f"{name} seed {seed}", run.recipe.epochs)
-    )
-    write_training(
-        output,
-        trained,
-        run,
-        name=name,
-        scale=scale.name,
-        seed=seed,
-        data=sha256(folder / "manifest.json"),
-    )
+    make_deterministic(scale.threads, options)
+    with processes_of_torchrun(gpu=scale.gpus > 0) as processes:
+        job = _Job(scale, name, seed, folders, options, processes)
+        with clear_write_errors(job.seed_folder), job.alone():
+            if is_finished(folders.output, job.identity):
+                job.say(f"{folders.output} is finished already: nothing to do")
+            else:
+                with job.recorded():
+                    job.run(interrupts, tensorboard)
+            job.forget()
 
 
-def make_deterministic(threads: int) -> None:
-    """Same seed, same machine, same threads: the same bytes."""
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
+class _Job:
+    """A training with everything it needs from outside the loop."""
 
-
-class Progress:
-    """Prints a line after each epoch: loss, errors of the ends, images/s, time left."""
-
-    def __init__(self, title: str, epochs: int) -> None:
-        self.title, self.epochs, self.start = title, epochs, time.monotonic()
-
-    def __call__(self, epoch: Epoch) -> None:
-        """Print the epoch's line."""
-        elapsed = time.monotonic() - self.start
-        left = elapsed / epoch.epoch * (self.epochs - epoch.epoch)
-        errors = [by_level[0] for by_level in epoch.validation_errors]
-        ends = (
-            f"{errors[-1]:.1f} %" if len(errors) == 1 else f"{errors[0]:.1f} ... {errors[-1]:.1f} %"
+    def __init__(
+        self,
+        scale: Scale,
+        name: str,
+        seed: int,
+        folders: Folders,
+        options: Options,
+        processes: Processes,
+    ) -> None:
+        self.scale, self.name, self.seed, self.folders = scale, name, seed, folders
+        self.options, self.processes = options, processes
+        self.training = scale.run(name)
+        self.device = choose_device(scale.gpus)
+        options.check(self.device, processes.world)
+        decoders = scale.threads - 1 if self.device.type == "cuda" else 0
+        self.dataset = open_dataset(folders.data, workers=decoders)
+        self.level_maps = level_maps_of(self.training, folders.data, folders.taxonomy)
+        self.identity = Identity(
+            run=name,
+            seed=seed,
+            parameters={
+                "run": asdict(self.training),
+                "levels": self.level_maps,
+                "processes": processes.world,
+                "options": options.on,
+            },
+            data=sha256(folders.data / "manifest.json"),
+            code=code_sha256(),
         )
-        print(
-            f"{self.title}  epoch {epoch.epoch}/{self.epochs}  loss {sum(epoch.train_losses):.3f}  "
-            f"validation error {ends}  {epoch.images_per_second:.0f} images/s  "
-            f"{tqdm.format_interval(left)} left",
-            flush=True,
+        self.seed_folder = seed_folder(folders.work, scale.name, name, seed)
+        self.folder = self.seed_folder / self.identity.key
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes and speaks."""
+        return self.processes.rank == 0
+
+    def say(self, message: str) -> None:
+        """Print, in one of the processes."""
+        if self.leads:
+            print(f"{self.name} seed {self.seed}: {message}", flush=True)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """The lock of the training."""
+        return sole_process(self.seed_folder) if self.leads else nullcontext()
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """How it ended, if not well, in progress.json."""
+        try:
+            with clear_write_errors(self.folder):
+                yield
+        except Interrupted as stop:
+            self._record("stopped", stop)
+            raise
+        except Exception as error:
+            self._record("failed", error)
+            raise
+
+    def run(self, interrupts: Interrupts, tensorboard: bool) -> None:
+        """Train and write."""
+        if self.leads:
+            self._clear_output()
+        session = ResumableSession(
+            Checkpoints(self.folder, self.identity),
+            minutes=self.scale.checkpoint_minutes,
+            interrupts=interrupts,
+            watchers=self._watchers(tensorboard) if self.leads else (),
+            processes=self.processes,
+            say=self.say,
         )
+        trained = train(
+            self.training,
+            self.dataset,
+            self.seed,
+            device=self.device,
+            level_maps=self.level_maps,
+            session=session,
+            processes=self.processes,
+            options=self.options,
+        )
+        if self.leads:
+            with clear_write_errors(self.folders.output):
+                write_training(
+                    self.folders.output,
+                    trained,
+                    self.training,
+                    self.identity,
+                    scale=self.scale.name,
+                    execution=self._execution(),
+                )
+        self.say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
+
+    def forget(self) -> None:
+        """Remove the resume area of a training that is finished."""
+        if self.leads and self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _clear_output(self) -> None:
+        """Remove what is outdated, and find out before the training whether one can write there."""
+        output = self.folders.output
+        with clear_write_errors(output):
+            output.mkdir(parents=True, exist_ok=True)
+            remove_outdated(output)
+            probe = output / f".{os.getpid()}.part"
+            probe.touch()
+            probe.unlink()
+
+    def _watchers(self, tensorboard: bool) -> list[Watcher]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        recipe = self.training.recipe
+        pace = Pace(recipe.epochs, recipe.batch_size)
+        watchers: list[Watcher] = [
+            LiveLine(f"{self.name} seed {self.seed}", pace),
+            ProgressFile(self.folder / PROGRESS, pace),
+        ]
+        if tensorboard:
+            watchers.append(TensorBoard(self.folders.output / "tensorboard"))
+        return watchers
+
+    def _execution(self) -> dict[str, Any]:
+        return {
+            "device": self.device.type,
+            "threads": self.scale.threads,
+            "processes": self.processes.world,
+            "options": self.options.on,
+        }
+
+    def _record(self, state: str, error: BaseException) -> None:
+        if self.leads and self.folder.exists():
+            write_progress(
+                self.folder / PROGRESS,
+                {
+                    "state": state,
+                    "pid": os.getpid(),
+                    "host": socket.gethostname(),
+                    "message": str(error),
+                },
+            )
+
+
+def choose_device(gpus: int) -> torch.device:
+    """The GPU of this process if the scale gives trainings any, or the CPU.
+
+    Raises:
+        ValueError: if there is no GPU.
+    """
+    if gpus == 0:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ValueError("the scale trains on GPUs (`gpus`), but torch sees none; set it to 0")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
+
+
+def level_maps_of(run: Run, data: Path, taxonomy: Path | None) -> list[list[int]] | None:
+    """For each label level the label of every class if the run is hierarchical, or None.
+
+    Args:
+        run: see Run.hierarchy.
+        data: the prepared data set.
+        taxonomy: a taxonomy.json, or None for the levels that the data set itself defines.
+
+    Raises:
+        ValueError: if there is one level only, or the taxonomy is of other classes.
+    """
+    if not run.hierarchy:
+        return None
+    manifest = read_manifest(data, verify=False)
+    if taxonomy is None:
+        maps = [list(labels) for labels in manifest.level_labels]
+    else:
+        maps = [level["labels"] for level in read_json(taxonomy)["levels"]]
+    source = taxonomy or data
+    if any(len(labels) != len(manifest.classes) for labels in maps):
+        raise ValueError(f"{source} does not label the {len(manifest.classes)} classes of {data}")
+    if len(maps) < 2:
+        raise ValueError(
+            f"the run is hierarchical, but {source} has one label level only; give --taxonomy"
+        )
+    return maps

@@ -1,14 +1,14 @@
 """One training: a run with a seed, from initial weights to test errors.
 
-Reads top to bottom: `train` sets up, then for each epoch trains, validates and remembers the
-weights to keep; at the end it measures the test error of every sub-network once.
+Reads top to bottom: `train` sets up and goes to the last checkpoint if there is one, then for each
+epoch trains, validates and remembers the weights to keep; at the end it measures the test error of
+every sub-network once. The session is asked between steps; it saves, shows and stops.
 """
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,29 +19,15 @@ from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
 from anyslice.params import Recipe, Run, hyperparameters
-from anyslice.training.loss import joint_backward, labels_by_level
+from anyslice.training.loss import labels_by_level
+from anyslice.training.options import Options
+from anyslice.training.parallel import Backward, Processes, make_backward
+from anyslice.training.session import Session
+from anyslice.training.sgd import SGD
+from anyslice.training.state import Epoch, Errors, State
 
-Errors = list[list[float]]
-"""Percent of images that are classified wrongly, by sub-network and level: K lists of D."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch did: a row of history.csv.
-
-    Attributes:
-        epoch: counted from 1.
-        learning_rate: of all its steps.
-        train_losses: mean loss of each of the K sub-networks over the epoch.
-        validation_errors: after the epoch.
-        images_per_second: of training alone.
-    """
-
-    epoch: int
-    learning_rate: float
-    train_losses: list[float]
-    validation_errors: Errors
-    images_per_second: float
+EVALUATION_BATCH = 250
+"""Images; no more than a formality, since BN does not see the batch."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +62,9 @@ def train(
     *,
     device: torch.device,
     level_maps: Sequence[Sequence[int]] | None = None,
-    report: Callable[[Epoch], None] = lambda epoch: None,
+    session: Session | None = None,
+    processes: Processes = Processes(),  # noqa: B008
+    options: Options = Options(),  # noqa: B008
 ) -> Trained:
     """Train a run with a seed.
 
@@ -86,60 +74,58 @@ def train(
         seed: of the initial weights, the order of the images and their augmentation.
         device: where to train.
         level_maps: for each level the label of every class (a hierarchy), or None.
-        report: called after each epoch.
+        session: what is done between the steps; nothing by default.
+        processes: those that train together.
+        options: faster execution.
 
     Raises:
-        FloatingPointError: if the loss is not finite.
+        FloatingPointError: if a loss or a weight is not finite.
+        Interrupted: if the session was asked to stop.
     """
-    start = time.monotonic()
+    session = session or Session()
     recipe = run.recipe
-    maps = level_maps or [list(range(len(dataset.class_names)))]
-    network = make_network(run, dataset, seed, maps).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(
+    maps = torch.tensor(level_maps or [range(len(dataset.class_names))], device=device)
+    network = make_network(run, dataset, seed, maps).to(device)
+    network = network.to(memory_format=torch.channels_last)
+    optimiser = SGD(
         network.parameters(),
-        lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
-        fused=True,
     )
-    history: list[Epoch] = []
-    best_error, best_state, best_epoch = float("inf"), network.state_dict(), 0
+    state = State(network, optimiser, dataset.steps_per_epoch(recipe.batch_size))
+    session.restore(state)
+    backward = make_backward(network, recipe.loss, processes, options, device)
 
-    for epoch in range(1, recipe.epochs + 1):
-        lr = learning_rate(recipe, epoch)
-        for group in optimiser.param_groups:
-            group["lr"] = lr
-        epoch_start = time.monotonic()
-        losses = train_epoch(network, optimiser, dataset, recipe, maps, seed, epoch, device)
-        speed = dataset.counts["train"] / (time.monotonic() - epoch_start)
-        errors = errors_of(predict(network, dataset, "validation", maps, device))
-        history.append(Epoch(epoch, lr, losses, errors, speed))
-        report(history[-1])
-        full_error = errors[-1][0]
-        if recipe.selection == "last" or full_error < best_error:
-            best_error, best_epoch = full_error, epoch
-            best_state = copy.deepcopy(network.state_dict())
+    while state.epoch <= recipe.epochs:
+        optimiser.lr = learning_rate(recipe, state.epoch)
+        speed = train_epoch(state, backward, dataset, recipe, maps, seed, session, processes)
+        errors = errors_of(predict(network, dataset, "validation", maps, session))
+        losses = state.losses.mean(0).tolist()
+        epoch = Epoch(state.epoch, optimiser.lr, losses, errors, speed)
+        state.end_epoch(epoch, selection=recipe.selection)
+        session.after_epoch(state)
 
-    network.load_state_dict(best_state)
-    test = predict(network, dataset, "test", maps, device)
+    session.before_test(state)
+    if state.best_weights is not None:
+        network.load_state_dict(state.best_weights)
+    raise_unless_finite(network)
+    test = predict(network, dataset, "test", maps, session)
     return Trained(
         network=network.eval().cpu(),
-        chosen_epoch=best_epoch,
-        history=history,
-        validation_errors=history[best_epoch - 1].validation_errors,
+        chosen_epoch=state.best_epoch,
+        history=state.history,
+        validation_errors=state.history[state.best_epoch - 1].validation_errors,
         test_errors=errors_of(test),
         test_predictions=test[0].cpu(),
         test_labels=test[1].cpu(),
-        seconds=time.monotonic() - start,
+        seconds=state.seconds,
     )
 
 
-def make_network(
-    run: Run, dataset: Dataset, seed: int, level_maps: Sequence[Sequence[int]]
-) -> AnytimeNetwork:
+def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> AnytimeNetwork:
     """The run's network for this data set, with initial weights drawn from the seed."""
-    counts = tuple(max(labels) + 1 for labels in level_maps)
+    counts = tuple((level_maps.amax(1) + 1).tolist())
     torch.manual_seed(seed)
     network = build(
         run.network.name,
@@ -159,61 +145,62 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
 
 
 def train_epoch(
-    network: AnytimeNetwork,
-    optimiser: torch.optim.Optimizer,
+    state: State,
+    backward: Backward,
     dataset: Dataset,
     recipe: Recipe,
-    level_maps: Sequence[Sequence[int]],
+    level_maps: Tensor,
     seed: int,
-    epoch: int,
-    device: torch.device,
-) -> list[float]:
-    """One pass over the training images; the mean loss of each of the K sub-networks.
+    session: Session,
+    processes: Processes,
+) -> float:
+    """The rest of an epoch, from the state's step on; the images per second.
+
+    On a GPU no step waits for the device: losses stay there and are looked at when the epoch ends.
 
     Raises:
-        FloatingPointError: if a loss is not finite, naming the epoch and the sub-network.
+        FloatingPointError: if a loss is not finite, naming step, learning rate and sub-network.
     """
-    network.train()
-    total = torch.zeros(network.K, device=device)
-    steps = 0
+    state.network.train()
+    device = level_maps.device
+    start, first = time.monotonic(), state.step
     for images, labels in dataset.train_batches(
         seed=seed,
-        epoch=epoch,
+        epoch=state.epoch,
         batch_size=recipe.batch_size,
         device=device,
         padding=recipe.padding,
+        start_step=first,
+        rank=processes.rank,
+        world=processes.world,
     ):
-        optimiser.zero_grad()
-        total += joint_backward(network, images, labels_by_level(labels, level_maps), recipe.loss)
-        optimiser.step()
-        steps += 1
-    losses: list[float] = (total / steps).tolist()
-    for k, loss in enumerate(losses, start=1):
-        if not torch.isfinite(torch.tensor(loss)):
-            raise FloatingPointError(
-                f"the loss of sub-network {k} is {loss} in epoch {epoch} "
-                f"(learning rate {learning_rate(recipe, epoch):g}): the training diverged"
-            )
-    return losses
+        state.optimiser.zero_grad()
+        state.losses[state.step] = backward(images, labels_by_level(labels, level_maps))
+        state.optimiser.step()
+        state.step += 1
+        if device.type == "cpu":
+            state.raise_if_diverged(since=state.step - 1)
+        session.after_step(state)
+    state.raise_if_diverged()
+    return (state.step - first) * recipe.batch_size / max(time.monotonic() - start, 1e-9)
 
 
 @torch.no_grad()
 def predict(
-    network: AnytimeNetwork,
-    dataset: Dataset,
-    part: str,
-    level_maps: Sequence[Sequence[int]],
-    device: torch.device,
+    network: AnytimeNetwork, dataset: Dataset, part: str, level_maps: Tensor, session: Session
 ) -> tuple[Tensor, Tensor]:
     """Predicted labels (K, D, N) and true labels (D, N) of "validation" or "test"."""
     network.eval()
     predictions, truth = [], []
-    for images, labels in dataset.eval_batches(part, batch_size=250, device=device):
+    for images, labels in dataset.eval_batches(
+        part, batch_size=EVALUATION_BATCH, device=level_maps.device
+    ):
         outputs = [levels(logits) for logits in network(images)]
         predictions.append(
             torch.stack([torch.stack([out.argmax(1) for out in outs]) for outs in outputs])
         )
         truth.append(labels_by_level(labels, level_maps))
+        session.while_evaluating()
     return torch.cat(predictions, dim=2), torch.cat(truth, dim=1)
 
 
@@ -222,3 +209,14 @@ def errors_of(predicted: tuple[Tensor, Tensor]) -> Errors:
     predictions, labels = predicted
     errors: Errors = ((predictions != labels).double().mean(dim=2) * 100).tolist()
     return errors
+
+
+def raise_unless_finite(network: AnytimeNetwork) -> None:
+    """Look at the weights once, since the last step's loss does not show what that step did.
+
+    Raises:
+        FloatingPointError: naming the first tensor that is not finite.
+    """
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise FloatingPointError(f"{name} of the network is not finite: the training diverged")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import levels
+
+Reduction = Literal["sum", "mean"]
 
 
 def subnetwork_loss(logits: Logits, labels: Tensor) -> Tensor:
@@ -28,7 +30,7 @@ def subnetwork_loss(logits: Logits, labels: Tensor) -> Tensor:
 
 
 def joint_backward(
-    network: AnytimeNetwork, images: Tensor, labels: Tensor, reduction: Literal["sum", "mean"]
+    network: AnytimeNetwork, images: Tensor, labels: Tensor, reduction: Reduction
 ) -> Tensor:
     """Accumulate the gradient of the joint loss, pass by pass, in the network's parameters.
 
@@ -41,23 +43,34 @@ def joint_backward(
     Returns:
         The K losses of the sub-networks, detached, on the images' device.
     """
-    weight = 1 / network.K if reduction == "mean" else 1.0
+    return backward_through(network.passes(images), labels, reduction, network.K)
+
+
+def backward_through(
+    groups: Iterable[Sequence[tuple[int, Logits]]], labels: Tensor, reduction: Reduction, K: int
+) -> Tensor:
+    """As `joint_backward`, of groups of (k, logits): backward on each before the next is asked for.
+
+    Returns:
+        The K losses of the sub-networks, detached.
+    """
+    weight = 1 / K if reduction == "mean" else 1.0
     losses: dict[int, Tensor] = {}
-    for group in network.passes(images):
+    for group in groups:
         in_group = {k: subnetwork_loss(logits, labels) for k, logits in group}
         (torch.stack(list(in_group.values())).sum() * weight).backward()  # type: ignore[no-untyped-call]
         losses |= {k: loss.detach() for k, loss in in_group.items()}
     return torch.stack([losses[k] for k in sorted(losses)])
 
 
-def labels_by_level(labels: Tensor, level_maps: Sequence[Sequence[int]]) -> Tensor:
+def labels_by_level(labels: Tensor, level_maps: Tensor) -> Tensor:
     """The label of each image at each level.
 
     Args:
         labels: (N,) fine labels.
-        level_maps: for each level, the label of every class.
+        level_maps: (D, classes), for each level the label of every class; on the labels' device.
 
     Returns:
         (D, N).
     """
-    return torch.as_tensor(level_maps, device=labels.device)[:, labels]
+    return level_maps[:, labels]

@@ -10,45 +10,76 @@ from typing import Any
 
 import pandas as pd
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
+from torch import Tensor
 
-from anyslice.files import write_atomically, write_json
+from anyslice.files import read_json, write_atomically, write_json
 from anyslice.params import Run
-from anyslice.training.loop import Epoch, Trained
+from anyslice.training.identity import Identity
+from anyslice.training.loop import Trained
+from anyslice.training.state import Epoch
+from anyslice.training.writing import remove_half_written
 
 PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
+METRICS = "metrics.json"
+FILES = ("model.safetensors", "predictions.safetensors", "history.csv", METRICS)
+"""What a finished training leaves, in the order in which it is written."""
 
 
 def write_training(
-    folder: Path, trained: Trained, run: Run, *, name: str, scale: str, seed: int, data: str
+    folder: Path,
+    trained: Trained,
+    run: Run,
+    identity: Identity,
+    *,
+    scale: str,
+    execution: dict[str, Any],
 ) -> None:
-    """Write model.safetensors, predictions.safetensors, history.csv and, last, metrics.json.
+    """Write FILES; metrics.json, the last, says that the training is finished.
 
     Args:
         folder: made if it does not exist.
         trained: the outcome.
         run: the parameters in force.
-        name: "<dataset>/<run>".
+        identity: what the training is.
         scale: the scale's name.
-        seed: the training's seed.
-        data: the SHA-256 of the data set's manifest.
+        execution: device, processes and options it ran with.
     """
-    with write_atomically(folder / "model.safetensors") as path:
-        save_file({k: v.contiguous() for k, v in trained.network.state_dict().items()}, path)
-    with write_atomically(folder / "predictions.safetensors") as path:
-        save_file(
-            {
-                "predictions": trained.test_predictions.to(torch.int16),
-                "labels": trained.test_labels.to(torch.int16),
-            },
-            path,
-        )
+    _write_tensors(folder / "model.safetensors", trained.network.state_dict())
+    _write_tensors(
+        folder / "predictions.safetensors",
+        {
+            "predictions": trained.test_predictions.to(torch.int16),
+            "labels": trained.test_labels.to(torch.int16),
+        },
+    )
     with write_atomically(folder / "history.csv") as path:
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
-    write_json(
-        folder / "metrics.json",
-        metrics(trained, run, name=name, scale=scale, seed=seed, data=data),
-    )
+    write_json(folder / METRICS, metrics(trained, run, identity, scale=scale, execution=execution))
+
+
+def is_finished(folder: Path, identity: Identity) -> bool:
+    """Whether the folder holds the result of exactly this training.
+
+    Raises:
+        ValueError: if it holds the result of another run or seed.
+    """
+    if not (folder / METRICS).exists():
+        return False
+    found = read_json(folder / METRICS)
+    if (found.get("run"), found.get("seed")) != (identity.run, identity.seed):
+        raise ValueError(
+            f"{folder} holds the result of {found.get('run')} seed {found.get('seed')}, not of "
+            f"{identity.run} seed {identity.seed}; choose another --output. Nothing was changed."
+        )
+    return found.get("key") == identity.key and all((folder / name).exists() for name in FILES)
+
+
+def remove_outdated(folder: Path) -> None:
+    """Remove an earlier result of the run: until there is a new one, nothing looks like one."""
+    for name in reversed(FILES):
+        (folder / name).unlink(missing_ok=True)
+    remove_half_written(folder)
 
 
 def row(epoch: Epoch) -> dict[str, float]:
@@ -65,20 +96,28 @@ def row(epoch: Epoch) -> dict[str, float]:
 
 
 def metrics(
-    trained: Trained, run: Run, *, name: str, scale: str, seed: int, data: str
+    trained: Trained, run: Run, identity: Identity, *, scale: str, execution: dict[str, Any]
 ) -> dict[str, Any]:
     """metrics.json: errors in percent, sub-networks from thinnest or shallowest to full."""
     return {
-        "run": name,
+        "run": identity.run,
         "scale": scale,
-        "seed": seed,
+        "seed": identity.seed,
         "chosen_epoch": trained.chosen_epoch,
         "test_error": [by_level[0] for by_level in trained.test_errors],
         "validation_error": [by_level[0] for by_level in trained.validation_errors],
         "test_error_by_level": trained.test_errors,
         "validation_error_by_level": trained.validation_errors,
         "parameters": asdict(run),
-        "data_manifest_sha256": data,
+        "execution": execution,
+        "data_manifest_sha256": identity.data,
+        "code_sha256": identity.code,
+        "key": identity.key,
         "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "wall_seconds": round(trained.seconds, 1),
     }
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}))

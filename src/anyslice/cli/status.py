@@ -1,0 +1,40 @@
+"""`anyslice status`: every training of a scale in one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from anyslice.cli.options import fail_clearly, scale_option
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.command()
+@scale_option
+@click.option(
+    "--results", type=_FOLDER, help="The scale's results, with runs/.  [default: results/<scale>]"
+)
+@click.option(
+    "--work", type=_FOLDER, default="work", show_default=True, help="Folder of checkpoints."
+)
+@click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
+@fail_clearly
+def status(scale: str, results: Path | None, work: Path, watch: bool) -> None:
+    """Show which trainings of the scale wait, run, are done or failed. Reads files only."""
+    import time
+
+    from anyslice.params import load_scale
+    from anyslice.training.status import status_of, table
+
+    loaded = load_scale(scale)
+    folder = results or Path("results") / loaded.name
+    while True:
+        text = table(status_of(loaded, folder, work))
+        if not watch:
+            click.echo(text)
+            return
+        click.clear()
+        click.echo(text)
+        time.sleep(5)

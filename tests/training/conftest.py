@@ -1,0 +1,73 @@
+"""A data set small enough that a training takes a second, and trainings on it."""
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
+
+from anyslice.cli.main import main
+from anyslice.datasets.manifest import read_manifest, write_manifest
+from anyslice.files import sha256
+from anyslice.params import Scale, load_scale
+from anyslice.training.job import Folders
+
+ROOT = Path(__file__).parents[2]
+NAME = "fashion-mnist-short"
+COUNTS = {"train": 160, "validation": 64, "test": 100}
+COARSE = (0, 0, 0, 0, 0, 1, 0, 1, 2, 1)
+"""Clothing, footwear, bag."""
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """The first images of the embedded Fashion-MNIST as a prepared data set of two levels."""
+    folder = tmp_path_factory.mktemp("data") / NAME
+    with contextlib.chdir(ROOT):
+        command = ["data", "prepare", "fashion-mnist-quick", "--output", str(folder)]
+        CliRunner().invoke(main, command, catch_exceptions=False)
+    whole = read_manifest(folder)
+    for name, images in (("train", COUNTS["train"] + COUNTS["validation"]), ("test", 100)):
+        path = folder / f"{name}.safetensors"
+        save_file({k: v[:images].contiguous() for k, v in load_file(path).items()}, path)
+    held_out = list(range(COUNTS["validation"]))
+    (folder / "split.json").write_text(json.dumps({"seed": 0, "validation": held_out}))
+    manifest = replace(
+        whole,
+        name=NAME,
+        counts=replace(whole.counts, **COUNTS),
+        levels=(whole.classes, ("clothing", "footwear", "bag")),
+        level_labels=(tuple(range(10)), COARSE),
+        files={name: sha256(folder / name) for name in whole.files},
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def short() -> Scale:
+    """The scale of the tests' trainings."""
+    return load_scale(str(ROOT / "tests/scales/short.yaml"))
+
+
+@pytest.fixture
+def folders(tmp_path, data) -> Folders:
+    """Fresh folders for a training."""
+    return Folders(output=tmp_path / "output", work=tmp_path / "work", data=data)
+
+
+@pytest.fixture(scope="session")
+def outcome() -> Callable[[Path], dict[str, object]]:
+    """What equal trainings have in common: all bytes of their results but the wall time."""
+
+    def read(folder: Path) -> dict[str, object]:
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert metrics.pop("wall_seconds") > 0
+        names = ("model.safetensors", "predictions.safetensors", "history.csv")
+        return {"metrics": metrics} | {name: sha256(folder / name) for name in names}
+
+    return read

@@ -1,0 +1,113 @@
+"""Signals, the time budget, and what the command line says and returns."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from anyslice.training.identity import seed_folder
+from anyslice.training.interrupt import EXIT_CODE, Interrupts
+
+LONG = "epochs: 3", "epochs: 200"
+
+
+@pytest.fixture
+def command(folders, root, tmp_path):
+    """Starts `anyslice train` on a run of the tests' scale, the scale's text changed."""
+
+    def start(*arguments, change=("", "")):
+        scale = tmp_path / "short.yaml"
+        text = (root / "tests/scales/short.yaml").read_text()
+        assert change[0] in text
+        scale.write_text(text.replace(*change))
+        command = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
+        command += ["--scale", scale, "--seed", "1", "--output", folders.output]
+        command += ["--work", folders.work, "--data", folders.data, *arguments]
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    return start
+
+
+def wait_for_an_epoch(process):
+    for line in process.stdout:
+        if "epoch 1/" in line:
+            return
+    raise AssertionError("ended before an epoch was done")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_saves_and_exits_with_75(command, folders, number):
+    process = command(change=LONG)
+    wait_for_an_epoch(process)
+    process.send_signal(number)
+    began = time.monotonic()
+    said = process.communicate(timeout=30)[0]
+    assert process.returncode == EXIT_CODE == 75
+    assert time.monotonic() - began < 30
+    assert f"got {number.name}" in said
+    assert "the same command goes on from there" in said
+    folder = seed_folder(folders.work, "short", "fashion-mnist-short/is-resnext", 1)
+    newest = max(folder.glob("*/epoch*.json"))
+    numbers = json.loads(newest.read_text())["content"]["numbers"]
+    assert f"stopped at epoch {numbers['epoch']}, step {numbers['step']} " in said
+    assert list(folders.output.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_time_budget_does_the_same(command):
+    process = command("--time-budget", "0.001", change=LONG)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == EXIT_CODE, said
+    assert "the time budget of 0.001 minutes is used up" in said
+
+
+@pytest.mark.slow
+def test_a_divergence_names_step_rate_and_subnetwork_and_leaves_no_result(command, folders):
+    process = command(change=("learning_rate: 0.1", "learning_rate: 1.0e+30"))
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "Error: the loss of sub-network 1 is nan at step 2 of epoch 1" in said
+    assert "learning rate 1e+30" in said
+    assert list(folders.output.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_training_does_not_load_the_compiler(folders, root):
+    code = f"""
+import sys
+from pathlib import Path
+from anyslice.params import load_scale
+from anyslice.training.interrupt import Interrupts
+from anyslice.training.job import Folders, run_training
+folders = Folders(*(Path(p) for p in {[str(folders.output), str(folders.work), str(folders.data)]}))
+scale = load_scale({str(root / "tests/scales/short.yaml")!r})
+run_training(scale, "fashion-mnist-short/fixed", 1, folders, Interrupts())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    with Interrupts() as interrupts:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupts.reason == "got SIGINT"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGUSR1)
+    with Interrupts():
+        assert signal.getsignal(signal.SIGUSR1) != before
+    assert signal.getsignal(signal.SIGUSR1) == before

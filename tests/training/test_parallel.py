@@ -1,0 +1,195 @@
+"""Several processes train as one: by DistributedDataParallel over gloo, on the CPU."""
+
+import copy
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from anyslice.datasets import open_dataset
+from anyslice.networks import fused
+from anyslice.params import MSDNet, Run
+from anyslice.training.interrupt import EXIT_CODE, Interrupted, Interrupts
+from anyslice.training.job import level_maps_of, run_training
+from anyslice.training.loop import train
+from anyslice.training.parallel import GlobalBatchNorm, processes_of_torchrun
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def together():
+    """Runs a function in two processes as torchrun would; its results by rank."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["anyslice.training.job", "torch._dynamo"])
+
+    def run(function, *arguments):
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        results = context.Queue()
+        processes = [
+            context.Process(target=_joined, args=(rank, port, function, arguments, results))
+            for rank in range(2)
+        ]
+        for process in processes:
+            process.start()
+        by_rank = dict(results.get(timeout=60) for _ in processes)
+        for process in processes:
+            process.join()
+        return [by_rank[rank] for rank in range(2)]
+
+    return run
+
+
+def _joined(rank, port, function, arguments, results):
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    results.put((rank, function(*arguments)))
+
+
+def _normalise(module, images, slope):
+    """The rank's share of outputs and gradients of BN over both ranks' images."""
+    module = copy.deepcopy(module)  # the one that arrives is shared memory
+    with processes_of_torchrun(gpu=False) as processes:
+        share = images.chunk(2)[processes.rank].requires_grad_()
+        with GlobalBatchNorm():
+            out = module(share)
+        (out * slope.chunk(2)[processes.rank]).sum().backward()
+        weight_gradient = module.weight.grad.clone()
+        dist.all_reduce(weight_gradient)
+    tensors = (out, share.grad, weight_gradient, module.running_mean, module.running_var)
+    return [tensor.detach().numpy() for tensor in tensors]
+
+
+@pytest.mark.slow
+def test_batch_norm_sees_the_images_of_all_processes(together):
+    torch.manual_seed(0)
+    module = torch.nn.BatchNorm2d(3).double()
+    torch.nn.init.normal_(module.weight)
+    images, slope = torch.randn(2, 8, 3, 5, 5, dtype=torch.double)
+    results = together(_normalise, module, images, slope)
+    first, second = ([torch.from_numpy(array) for array in result] for result in results)
+    whole = images.clone().requires_grad_()
+    out = module(whole)
+    (out * slope).sum().backward()
+    torch.testing.assert_close(torch.cat([first[0], second[0]]), out.detach())
+    torch.testing.assert_close(torch.cat([first[1], second[1]]), whole.grad)
+    for rank in (first, second):
+        torch.testing.assert_close(rank[2], module.weight.grad)
+        torch.testing.assert_close(rank[3], module.running_mean)
+        torch.testing.assert_close(rank[4], module.running_var)
+
+
+def test_no_block_evades_the_batch_norm_of_all_processes():
+    """The fused block of the ResNeXt family computes BN itself, so it must step back."""
+    images = torch.randn(64, 64, 16, 16).contiguous(memory_format=torch.channels_last)
+    assert fused.pays(images, training=True)
+    with GlobalBatchNorm():
+        assert not fused.pays(images, training=True)
+
+
+class Double:
+    """A data set in double precision, in which rounding has no time to grow.
+
+    In single precision one step differs by 1e-5 between one process and two, as sums are taken in
+    another order, and at these learning rates every further step multiplies that.
+    """
+
+    def __init__(self, folder):
+        self.dataset = open_dataset(folder)
+
+    def __getattr__(self, name):
+        return getattr(self.dataset, name)
+
+    def train_batches(self, **arguments):
+        for images, labels in self.dataset.train_batches(**arguments):
+            yield images.double(), labels
+
+    def eval_batches(self, *arguments, **named):
+        for images, labels in self.dataset.eval_batches(*arguments, **named):
+            yield images.double(), labels
+
+
+def _train(run, folder, maps):
+    torch.set_default_dtype(torch.double)
+    try:
+        with processes_of_torchrun(gpu=False) as processes:
+            trained = train(
+                run, Double(folder), 1, device=CPU, level_maps=maps, processes=processes
+            )
+    finally:
+        torch.set_default_dtype(torch.float)
+    weights = {key: tensor.numpy() for key, tensor in trained.network.state_dict().items()}
+    return weights, trained.history[-1].train_losses, trained.test_errors
+
+
+MSDNET = MSDNet(
+    name="msdnet",
+    K=2,
+    base=1,
+    step=1,
+    channels=4,
+    growth=2,
+    growth_factors=(1, 2),
+    bottleneck_factors=(1, 2),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["i-resnext", "hierarchical", "plain", "msdnet"])
+def test_two_processes_train_as_one(short, data, together, name):
+    if name == "msdnet":
+        run = Run(network=MSDNET, recipe=short.recipe)
+    else:
+        run = short.run(f"fashion-mnist-short/{name}")
+    run = replace(run, recipe=replace(run.recipe, epochs=1))
+    maps = level_maps_of(run, data, None)
+    first, second = together(_train, run, data, maps)
+    alone = _train(run, data, maps)
+    for key, tensor in alone[0].items():
+        assert (first[0][key] == second[0][key]).all(), key
+        assert first[0][key] == pytest.approx(tensor, rel=0, abs=1e-4), key
+    assert first[1] == pytest.approx(alone[1], abs=1e-4)
+    assert first[2] == alone[2]
+
+
+def _run_training(scale, folders, interrupts):
+    try:
+        run_training(scale, "fashion-mnist-short/is-resnext", 1, folders, interrupts)
+    except Interrupted as stop:
+        return str(stop)
+
+
+@pytest.mark.slow
+def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, together):
+    stopped = together(_run_training, short, folders, Interrupts(budget_minutes=0))
+    assert stopped[0] == stopped[1]
+    assert "stopped at epoch 1, step 1 " in stopped[0]
+    together(_run_training, short, folders, Interrupts())
+    calm = replace(folders, output=folders.output / "calm", work=folders.work / "calm")
+    together(_run_training, short, calm, Interrupts())
+    assert outcome(folders.output) == outcome(calm.output)
+    assert outcome(calm.output)["metrics"]["execution"]["processes"] == 2
+
+
+@pytest.mark.slow
+def test_the_command_starts_processes_and_passes_their_exit_status_on(folders, root):
+    command = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
+    command += ["--scale", root / "tests/scales/short.yaml", "--seed", "1", "--processes", "2"]
+    command += ["--output", folders.output, "--work", folders.work, "--data", folders.data]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if "epoch 1/" in line:
+            process.send_signal(signal.SIGTERM)
+            break
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == EXIT_CODE, said

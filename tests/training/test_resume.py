@@ -1,0 +1,356 @@
+"""A training that stops anywhere goes on from there exactly, or says clearly why it cannot."""
+
+import json
+import os
+import random
+import resource
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from anyslice.datasets import open_dataset
+from anyslice.training.checkpoint import Checkpoints
+from anyslice.training.identity import CODE, Identity, code_sha256, seed_folder
+from anyslice.training.interrupt import Interrupted, Interrupts
+from anyslice.training.job import Folders, level_maps_of, run_training
+from anyslice.training.lock import sole_process
+from anyslice.training.loop import train
+from anyslice.training.session import ResumableSession
+from anyslice.training.sgd import SGD
+
+CPU = torch.device("cpu")
+RUN = "fashion-mnist-short/is-resnext"
+
+
+class StopAfter(Interrupts):
+    """Asks to stop when it has been asked a number of times."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    @property
+    def reason(self):
+        self.times -= 1
+        return "test" if self.times < 0 else None
+
+
+@pytest.fixture
+def identity():
+    return Identity(run=RUN, seed=1, parameters={"lr": 0.1}, data="d", code="c")
+
+
+@pytest.fixture
+def session(tmp_path, identity):
+    """Makes sessions on one folder."""
+
+    def make(interrupts, minutes=1e9, messages=None):
+        return ResumableSession(
+            Checkpoints(tmp_path / "key", identity),
+            minutes=minutes,
+            interrupts=interrupts,
+            say=lambda message: None if messages is None else messages.append(message),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext", "fixed", "hierarchical", "plain"])
+def test_stopping_at_any_point_changes_nothing(short, data, session, name):
+    run, dataset = short.run(f"fashion-mnist-short/{name}"), open_dataset(data)
+    maps = level_maps_of(run, data, None)
+    calm = train(run, dataset, 1, device=CPU, level_maps=maps)
+    draw, stops = random.Random(name), 0
+    while True:
+        try:
+            interrupts = StopAfter(draw.randrange(2, 6))
+            stopped = train(
+                run, dataset, 1, device=CPU, level_maps=maps, session=session(interrupts)
+            )
+            break
+        except Interrupted:
+            stops += 1
+    assert stops >= 3
+    assert [replace(e, images_per_second=0) for e in stopped.history] == [
+        replace(e, images_per_second=0) for e in calm.history
+    ]
+    assert stopped.chosen_epoch == calm.chosen_epoch
+    expected = calm.network.state_dict()
+    for key, tensor in stopped.network.state_dict().items():
+        assert torch.equal(tensor, expected[key]), key
+    assert torch.equal(stopped.test_predictions, calm.test_predictions)
+
+
+@pytest.fixture(scope="module")
+def calm(short, data, outcome, tmp_path_factory):
+    """The outcome of the training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("calm")
+    folders = Folders(output=folder / "output", work=folder / "work", data=data)
+    run_training(short, RUN, 1, folders, Interrupts())
+    return outcome(folders.output)
+
+
+def stop_once(short, folders, run=RUN, times=12, scale=None):
+    with pytest.raises(Interrupted):
+        run_training(scale or short, run, 1, folders, StopAfter(times))
+    (folder,) = seed_folder(folders.work, short.name, run, 1).glob("*/")
+    return folder
+
+
+def test_a_stopped_job_ends_with_the_bytes_of_an_undisturbed_one(short, folders, outcome, calm):
+    stop_once(short, folders)
+    assert not (folders.output / "metrics.json").exists()
+    run_training(short, RUN, 1, folders, Interrupts())
+    assert outcome(folders.output) == calm
+
+
+def test_a_finished_training_is_not_repeated(short, folders, capsys):
+    run_training(short, RUN, 1, folders, Interrupts())
+    model = folders.output / "model.safetensors"
+    before = model.stat().st_mtime_ns
+    run_training(short, RUN, 1, folders, Interrupts())
+    assert "nothing to do" in capsys.readouterr().out
+    assert model.stat().st_mtime_ns == before
+
+
+def test_only_the_last_two_checkpoints_are_kept(short, folders):
+    folder = stop_once(short, folders)
+    names = sorted(path.name for path in folder.glob("epoch*"))
+    assert len(names) == 4
+    assert len({path.stem for path in folder.glob("epoch*")}) == 2
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, truncate, os.unlink])
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
+    short, folders, outcome, calm, capsys, damage
+):
+    folder = stop_once(short, folders)
+    before, last = sorted(folder.glob("epoch*.safetensors"))
+    damage(last)
+    run_training(short, RUN, 1, folders, Interrupts())
+    said = capsys.readouterr().out
+    assert f"{last.stem} is damaged and not used" in said
+    assert f"step {int(before.stem[-6:])}" in said
+    assert outcome(folders.output) == calm
+
+
+def test_a_damaged_record_is_reported_too(short, folders, capsys):
+    folder = stop_once(short, folders)
+    last = max(folder.glob("epoch*.json"))
+    last.write_text(last.read_text().replace('"step": ', '"step": 1'))
+    run_training(short, RUN, 1, folders, Interrupts())
+    assert f"{last.stem} is damaged and not used" in capsys.readouterr().out
+
+
+def test_when_all_are_damaged_training_starts_again(short, folders, capsys):
+    folder = stop_once(short, folders)
+    for path in folder.glob("epoch*.json"):
+        path.write_text("{")
+    run_training(short, RUN, 1, folders, Interrupts())
+    said = capsys.readouterr().out
+    assert said.count("is damaged and not used") == 2
+    assert "going on" not in said
+
+
+@pytest.mark.parametrize("field", ["run", "seed", "parameters", "data", "code"])
+def test_a_checkpoint_of_another_training_is_refused(short, data, session, identity, field):
+    run, dataset = short.run(RUN), open_dataset(data)
+    with pytest.raises(Interrupted):
+        train(run, dataset, 1, device=CPU, session=session(StopAfter(3)))
+    other = {"run": "x", "seed": 2, "parameters": {"lr": 1}, "data": "x", "code": "x"}[field]
+    changed = session(Interrupts())
+    changed.checkpoints.identity = replace(identity, **{field: other})
+    files = {p: p.read_bytes() for p in changed.checkpoints.folder.iterdir()}
+    with pytest.raises(ValueError, match=f"another training: it differs in {field} .*{RUN} seed 1"):
+        train(run, dataset, 1, device=CPU, session=changed)
+    assert {p: p.read_bytes() for p in changed.checkpoints.folder.iterdir()} == files
+
+
+def test_changed_parameters_start_afresh_and_lose_nothing(short, folders):
+    old = stop_once(short, folders)
+    dataset = short.datasets["fashion-mnist-short"]
+    run = dataset.runs["is-resnext"]
+    runs = {"is-resnext": replace(run, recipe=replace(run.recipe, learning_rate=0.05))}
+    changed = replace(short, datasets={dataset_name(): replace(dataset, runs=runs)})
+    run_training(changed, RUN, 1, folders, Interrupts())
+    assert list(old.glob("epoch*.json"))
+
+
+def dataset_name():
+    return RUN.partition("/")[0]
+
+
+def test_a_second_process_on_a_training_is_refused(short, folders):
+    folder = seed_folder(folders.work, short.name, RUN, 1)
+    with sole_process(folder):
+        code = (
+            "from pathlib import Path; from anyslice.training.lock import sole_process\n"
+            f"with sole_process(Path({str(folder)!r})): pass"
+        )
+        second = subprocess.run(["python", "-c", code], capture_output=True, text=True)
+    assert second.returncode != 0
+    assert f"is in use by process {os.getpid()} on {os.uname().nodename}" in second.stderr
+    with sole_process(folder):
+        pass
+
+
+def test_results_of_another_run_are_not_overwritten(short, folders):
+    run_training(short, RUN, 1, folders, Interrupts())
+    before = (folders.output / "metrics.json").read_bytes()
+    with pytest.raises(ValueError, match=r"holds the result of .*is-resnext seed 1, not of"):
+        run_training(short, "fashion-mnist-short/fixed", 1, folders, Interrupts())
+    assert (folders.output / "metrics.json").read_bytes() == before
+
+
+@pytest.fixture
+def file_size_limit():
+    """Limits the size of files, which fails a write half-way, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_and_nothing_lost(short, folders, outcome, calm, file_size_limit):
+    folder = stop_once(short, folders)
+    kept = {p.name: p.read_bytes() for p in folder.glob("epoch*")}
+    file_size_limit(10_000)
+    with pytest.raises(OSError, match=f"the disk is full: cannot write {folder}.* start the same"):
+        run_training(short, RUN, 1, folders, Interrupts())
+    file_size_limit(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    assert {p.name: p.read_bytes() for p in folder.glob("epoch*")} == kept
+    assert not (folders.output / "metrics.json").exists()
+    assert not list(folder.glob(".*.safetensors*"))
+    run_training(short, RUN, 1, folders, Interrupts())
+    assert outcome(folders.output) == calm
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """Mounts a file system of its own, with options, where the tests run as root."""
+    mounted = []
+
+    def mount(*options):
+        place = tmp_path / f"mounted{len(mounted)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", place]
+        if os.getuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
+            pytest.skip("mounting needs root")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("which", ["work", "output"])
+def test_a_disk_that_is_really_full(short, folders, mount, which):
+    full = replace(folders, **{which: mount("size=16k") / "x"})
+    with pytest.raises(OSError, match=f"the disk is full: cannot write {getattr(full, which)}"):
+        run_training(short, RUN, 1, full, Interrupts())
+    assert not (full.output / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("which", ["work", "output"])
+def test_a_read_only_folder_is_said_before_training(short, folders, mount, which, capsys):
+    locked = replace(folders, **{which: mount("ro") / "x"})
+    with pytest.raises(OSError, match=f"cannot write {getattr(locked, which)}.*Read-only"):
+        run_training(short, RUN, 1, locked, Interrupts())
+    assert "epoch" not in capsys.readouterr().out
+
+
+def test_checkpoints_hold_no_pickle(short, folders):
+    folder = stop_once(short, folders)
+    assert {p.suffix for p in folder.glob("epoch*")} == {".json", ".safetensors"}
+    for path in folder.glob("*.json"):
+        json.loads(path.read_text())
+
+
+@pytest.fixture
+def taxonomy(tmp_path):
+    """A taxonomy.json of two levels, of 10 or fewer classes."""
+
+    def write(classes):
+        labels = [list(range(classes)), [k // 5 for k in range(classes)]]
+        path = tmp_path / "taxonomy.json"
+        path.write_text(json.dumps({"levels": [{"labels": of_level} for of_level in labels]}))
+        return path
+
+    return write
+
+
+def test_a_hierarchy_is_learned_from_a_taxonomy(short, folders, taxonomy):
+    folders = replace(folders, taxonomy=taxonomy(10))
+    run_training(short, "fashion-mnist-short/hierarchical", 1, folders, Interrupts())
+    tensors = load_file(folders.output / "predictions.safetensors")
+    assert tensors["predictions"].shape == (2, 2, 100)
+    assert set(tensors["labels"][1].tolist()) == {0, 1}
+
+
+def test_a_taxonomy_of_other_classes_is_refused(short, folders, taxonomy):
+    folders = replace(folders, taxonomy=taxonomy(9))
+    with pytest.raises(ValueError, match=r"taxonomy.json does not label the 10 classes"):
+        run_training(short, "fashion-mnist-short/hierarchical", 1, folders, Interrupts())
+
+
+def test_slow_saves_are_few(short, data, session):
+    """At the ends of epochs; at the interval a save is due, however long it takes."""
+
+    class Slow(Checkpoints):
+        saves = 0
+
+        def save(self, checkpoint):
+            Slow.saves += 1
+            time.sleep(0.1)
+
+    run = short.run(RUN)
+    run = replace(run, recipe=replace(run.recipe, epochs=8))
+    slow = session(Interrupts(), minutes=5)
+    slow.checkpoints = Slow(slow.checkpoints.folder, slow.checkpoints.identity)
+    train(run, open_dataset(data), 1, device=CPU, session=slow)
+    assert Slow.saves == 2  # after the first epoch, and before the test
+    assert slow.saving_seconds >= 0.2
+
+
+def test_comments_and_formatting_are_not_code(tmp_path):
+    for name in CODE:
+        path = tmp_path / (name if name.endswith(".py") else f"{name}/part.py")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x = 1\n")
+    loop, original = tmp_path / "training/loop.py", code_sha256(tmp_path)
+    loop.write_text('"""Says what."""\n\n# Why.\nx  =  1\n"""What x is."""\n')
+    assert code_sha256(tmp_path) == original
+    loop.write_text("x = 2\n")
+    assert code_sha256(tmp_path) != original
+
+
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, True), (0.9, False), (0.0, False)])
+def test_sgd_is_that_of_torch(momentum, nesterov):
+    torch.manual_seed(0)
+    mine = [torch.nn.Parameter(torch.randn(5, 3)), torch.nn.Parameter(torch.randn(7))]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in mine]
+    settings = {"momentum": momentum, "nesterov": nesterov, "weight_decay": 1e-2}
+    ours = SGD(mine, **settings)
+    ours.lr = 0.1
+    reference = torch.optim.SGD(theirs, lr=0.1, fused=True, **settings)
+    for _ in range(5):
+        for a, b in zip(mine, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        ours.step()
+        reference.step()
+        assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
