@@ -82,22 +82,6 @@ def test_a_divergence_names_step_rate_and_subnetwork_and_leaves_no_result(comman
     assert list(folders.output.iterdir()) == []
 
 
-@pytest.mark.slow
-def test_training_does_not_load_the_compiler(folders, root):
-    code = f"""
-import sys
-from pathlib import Path
-from anyslice.params import load_scale
-from anyslice.training.interrupt import Interrupts
-from anyslice.training.job import Folders, run_training
-folders = Folders(*(Path(p) for p in {[str(folders.output), str(folders.work), str(folders.data)]}))
-scale = load_scale({str(root / "tests/scales/short.yaml")!r})
-run_training(scale, "fashion-mnist-short/fixed", 1, folders, Interrupts())
-sys.exit("torch._dynamo" in sys.modules)
-"""
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-
-
 def test_a_second_ctrl_c_interrupts_at_once():
     with Interrupts() as interrupts:
         os.kill(os.getpid(), signal.SIGINT)

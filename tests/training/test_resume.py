@@ -20,7 +20,6 @@ from anyslice.training.job import Folders, level_maps_of, run_training
 from anyslice.training.lock import sole_process
 from anyslice.training.loop import train
 from anyslice.training.session import ResumableSession
-from anyslice.training.sgd import SGD
 
 CPU = torch.device("cpu")
 RUN = "fashion-mnist-short/is-resnext"
@@ -336,21 +335,3 @@ def test_comments_and_formatting_are_not_code(tmp_path):
     assert code_sha256(tmp_path) == original
     loop.write_text("x = 2\n")
     assert code_sha256(tmp_path) != original
-
-
-@pytest.mark.parametrize(("momentum", "nesterov"), [(0.9, True), (0.9, False), (0.0, False)])
-def test_sgd_is_that_of_torch(momentum, nesterov):
-    torch.manual_seed(0)
-    mine = [torch.nn.Parameter(torch.randn(5, 3)), torch.nn.Parameter(torch.randn(7))]
-    theirs = [torch.nn.Parameter(p.detach().clone()) for p in mine]
-    settings = {"momentum": momentum, "nesterov": nesterov, "weight_decay": 1e-2}
-    ours = SGD(mine, **settings)
-    ours.lr = 0.1
-    reference = torch.optim.SGD(theirs, lr=0.1, fused=True, **settings)
-    for _ in range(5):
-        for a, b in zip(mine, theirs, strict=True):
-            a.grad = torch.randn_like(a)
-            b.grad = a.grad.clone()
-        ours.step()
-        reference.step()
-        assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))

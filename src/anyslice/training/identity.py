@@ -16,7 +16,6 @@ CODE = (
     "training/loop.py",
     "training/loss.py",
     "training/parallel.py",
-    "training/sgd.py",
 )
 """Files and folders of the package that determine a training's bytes."""
 

@@ -23,7 +23,6 @@ from anyslice.training.loss import labels_by_level
 from anyslice.training.options import Options
 from anyslice.training.parallel import Backward, Processes, make_backward
 from anyslice.training.session import Session
-from anyslice.training.sgd import SGD
 from anyslice.training.state import Epoch, Errors, State
 
 EVALUATION_BATCH = 250
@@ -87,22 +86,24 @@ def train(
     maps = torch.tensor(level_maps or [range(len(dataset.class_names))], device=device)
     network = make_network(run, dataset, seed, maps).to(device)
     network = network.to(memory_format=torch.channels_last)
-    optimiser = SGD(
+    optimiser = torch.optim.SGD(
         network.parameters(),
+        lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
+        fused=True,
     )
     state = State(network, optimiser, dataset.steps_per_epoch(recipe.batch_size))
     session.restore(state)
     backward = make_backward(network, recipe.loss, processes, options, device)
 
     while state.epoch <= recipe.epochs:
-        optimiser.lr = learning_rate(recipe, state.epoch)
+        state.learning_rate = learning_rate(recipe, state.epoch)
         speed = train_epoch(state, backward, dataset, recipe, maps, seed, session, processes)
         errors = errors_of(predict(network, dataset, "validation", maps, session))
         losses = state.losses.mean(0).tolist()
-        epoch = Epoch(state.epoch, optimiser.lr, losses, errors, speed)
+        epoch = Epoch(state.epoch, state.learning_rate, losses, errors, speed)
         state.end_epoch(epoch, selection=recipe.selection)
         session.after_epoch(state)
 

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from anyslice.networks import AnytimeNetwork
-from anyslice.training.sgd import SGD
 
 Errors = list[list[float]]
 """Percent of images that are classified wrongly, by sub-network and level: K lists of D."""
+
+MOMENTUM = "momentum_buffer"
+"""What torch.optim.SGD calls a parameter's momentum; there is none before the first step."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class State:
         seconds_before: wall time spent before this process.
     """
 
-    def __init__(self, network: AnytimeNetwork, optimiser: SGD, steps: int) -> None:
+    def __init__(self, network: AnytimeNetwork, optimiser: torch.optim.SGD, steps: int) -> None:
         self.network, self.optimiser = network, optimiser
         device = next(network.parameters()).device
         self.epoch, self.step = 1, 0
@@ -60,6 +62,16 @@ class State:
         self.best_weights: dict[str, Tensor] | None = None
         self.seconds_before = 0.0
         self._start = time.monotonic()
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = value
 
     @property
     def seconds(self) -> float:
@@ -93,7 +105,7 @@ class State:
         step, k = (~finite).nonzero()[0].tolist()
         raise FloatingPointError(
             f"the loss of sub-network {k + 1} is {self.losses[since + step, k].item()} at step "
-            f"{since + step + 1} of epoch {self.epoch} (learning rate {self.optimiser.lr:g}): "
+            f"{since + step + 1} of epoch {self.epoch} (learning rate {self.learning_rate:g}): "
             "the training diverged"
         )
 
@@ -101,7 +113,11 @@ class State:
         """All tensors by name, on the CPU and contiguous."""
         named = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         named |= {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
-        named |= {f"momentum.{k}": v for k, v in enumerate(self.optimiser.momenta)}
+        named |= {
+            f"momentum.{k}": self.optimiser.state[p][MOMENTUM]
+            for k, p in enumerate(self.network.parameters())
+            if MOMENTUM in self.optimiser.state[p]
+        }
         named["losses"] = self.losses[: self.step]
         named["rng"] = torch.get_rng_state()
         return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
@@ -121,8 +137,10 @@ class State:
         self.network.load_state_dict(_below("network.", tensors))
         best = _below("best.", tensors)
         self.best_weights = best or None
-        for k, momentum in enumerate(self.optimiser.momenta):
-            momentum.copy_(tensors[f"momentum.{k}"])
+        for k, parameter in enumerate(self.network.parameters()):
+            if f"momentum.{k}" in tensors:
+                momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{k}"])
+                self.optimiser.state[parameter][MOMENTUM] = momentum.detach()
         self.epoch, self.step = numbers["epoch"], numbers["step"]
         self.losses[: self.step] = tensors["losses"].to(self.losses.device)
         self.best_epoch = numbers["best_epoch"]
