@@ -10,6 +10,7 @@ from anyslice.cli.data import data
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
 from anyslice.cli.status import status
+from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
 
 
@@ -22,5 +23,18 @@ def main() -> None:
     """
 
 
-for verb in (data, train, status, flops, figure, runs, claims, pages, bench):
+for verb in (
+    data,
+    taxonomy_parents,
+    taxonomy,
+    taxonomy_figure,
+    train,
+    status,
+    flops,
+    figure,
+    runs,
+    claims,
+    pages,
+    bench,
+):
     main.add_command(verb)
