@@ -28,6 +28,7 @@ container: "docker://anyslice:latest"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
+include: "workflow/rules/taxonomy.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/flops.smk"
 include: "workflow/rules/figures.smk"

@@ -39,6 +39,18 @@ def taxonomy_of(wildcards):
     return f"{RESULTS}/taxonomy/{wildcards.dataset}.json" if hierarchical else []
 
 
+def taxonomy_rules_of(wildcards):
+    """How a taxonomy is drawn from WordNet; nothing for data sets with coarse labels of their own."""
+    path = Path(f"params/taxonomy/{wildcards.dataset}.yaml")
+    return path if path.exists() else []
+
+
+def taxonomy_parents_of(wildcards):
+    """The paper's table of parents, where it had one."""
+    fetched = SCALE.name == "paper" and wildcards.dataset == "cub"
+    return f"data/sources/{wildcards.dataset}/parents.txt" if fetched else []
+
+
 def lost():
     """Results that were deleted behind a figure's table, which is still there."""
     drawn = [
