@@ -1,0 +1,35 @@
+"""Freed memory is used again instead of being faulted in anew, step after step."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+import torch
+from anyslice.evaluation.bench import new_training
+from anyslice.memory import keep_freed_memory
+
+if {keep}:
+    assert keep_freed_memory()
+torch.set_num_threads(1)
+training = new_training("resnext", dict(L=3, W=64, B=4, C=4), torch.channels_last)
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    training.step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(*, keep: bool) -> int:
+    program = PROGRAM.format(keep=keep)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator only")
+def test_the_fourth_training_step_hardly_faults():
+    assert page_faults(keep=True) < page_faults(keep=False) / 10
