@@ -6,8 +6,8 @@ It computes what the plain modules compute, with fewer passes over memory, which
 BN, ReLU and the sum cost (as much as the convolutions):
 
 - ReLU, its backward pass, the residual sum and the sum of the two gradients of x work in place:
-  they allocate nothing and write only what is in the cache already. The plain modules write six
-  more tensors of x's size per block and pass.
+  they allocate nothing. The plain
+  modules write a new tensor of x's size for each of the first three.
 - BN of few channels sees r channels' worth of pixels side by side as r times as many channels, so
   that a vector register is full; the r partial statistics are combined exactly.
 - A 1x1 convolution to few channels, and every weight gradient of a 1x1 convolution, is a plain
