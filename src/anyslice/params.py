@@ -459,7 +459,7 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
     try:
         return read_mapping(path)
     except FileNotFoundError:
-        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
         raise ParameterError(
             f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
         ) from None

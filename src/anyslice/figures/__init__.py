@@ -66,8 +66,9 @@ def face_of(scale: Scale, name: str) -> Face:
     stand_in = "" if title.startswith(runs.role) else f" (stands in for {runs.role})"
     number = f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else name.capitalize()
     epochs = sorted({runs.runs[run].recipe.epochs for run in figure.runs})
+    trained = "-".join(map(str, epochs)) + (" epoch" if epochs == [1] else " epochs")
     notes = (
-        f"scale {scale.name}: {scale.description}; {'-'.join(map(str, epochs))} epochs",
+        f"scale {scale.name}: {scale.description}; {trained}",
         describe_interval(len(scale.seeds)),
         "MACs: multiply-adds of convolutions and linear layers",
     )

@@ -80,8 +80,8 @@ def caption(figure: Figure, text: str) -> None:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write <stem>.pdf and <stem>.png (300 dpi) atomically, the same bytes for the same figure."""
+    """Write <stem>.pdf and <stem>.png (200 dpi) atomically, the same bytes for the same figure."""
     for suffix, metadata in ((".pdf", {"CreationDate": None}), (".png", {"Software": None})):
         with write_atomically(stem.with_suffix(suffix)) as path:
-            figure.savefig(path, format=suffix[1:], dpi=300, metadata=metadata)
+            figure.savefig(path, format=suffix[1:], dpi=200, metadata=metadata)
     plt.close(figure)
