@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from anyslice.datasets.description import load_description
 from anyslice.evaluation.errors import t_interval
 from anyslice.evaluation.measures import Measure, NotMeasurableError, Tables
+from anyslice.evaluation.tables import taxonomy_table
 from anyslice.files import write_atomically, write_text
 from anyslice.params import Scale
 from anyslice.schema import ParameterError, check, read_mapping
@@ -99,9 +100,14 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
 
 
 def read_tables(scale: Scale, results: Path) -> dict[str, pd.DataFrame]:
-    """The tables of all figures of a scale that have one, and of its trainings as "runs"."""
+    """The tables of a scale's figures that are there, of its trainings ("runs") and taxonomies."""
     paths = {name: results / f"{name}.csv" for name in (*scale.figures, "runs")}
-    return {name: pd.read_csv(path) for name, path in paths.items() if path.exists()}
+    tables = {name: pd.read_csv(path) for name, path in paths.items() if path.exists()}
+    taxonomies = {
+        f"taxonomy-{path.stem}": taxonomy_table(path)
+        for path in sorted((results / "taxonomy").glob("*.json"))
+    }
+    return tables | taxonomies
 
 
 def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> pd.DataFrame:

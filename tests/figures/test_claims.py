@@ -15,6 +15,7 @@ from anyslice.claims import NOT_MEASURABLE, Claim, evaluate, load_claims, read_t
 from anyslice.evaluation.measures import ErrorReduction, SubnetworkError
 from anyslice.evaluation.tables import runs_table
 from anyslice.figures import KINDS
+from anyslice.files import write_json
 from anyslice.params import load_scale
 
 PAPER = [
@@ -207,3 +208,23 @@ def test_claims_are_read_back_from_the_tables_on_disk(paper, tmp_path):
     scale, tables = paper
     tables["fig3a"].to_csv(tmp_path / "fig3a.csv", index=False)
     assert set(read_tables(scale, tmp_path)) == {"fig3a"}
+
+
+def test_the_taxonomys_numbers_are_counted(root, paper, tmp_path, monkeypatch):
+    """A tree of three classes below two nodes; its levels have 3 and 2 labels."""
+    monkeypatch.chdir(root)
+    scale, _ = paper
+    write_json(
+        tmp_path / "taxonomy/cub.json",
+        {
+            "nodes": ["bird", "seabird", "a", "b", "c"],
+            "classes": [{"name": name} for name in "abc"],
+            "depth": 3,
+            "levels": [{"names": ["a", "b", "c"]}, {"names": ["seabird", "c"]}],
+        },
+    )
+    judged = evaluate(load_claims(), scale, read_tables(scale, tmp_path)).set_index("claim")
+    names = ["cub-nodes", "cub-depth", "cub-level-1", "cub-level-2"]
+    assert judged.measured[names].tolist() == [2, 3, 3, 2]
+    assert set(judged.verdict[names]) == {"fails"}
+    assert judged.reason["cub-level-3"] == "the taxonomy has no level 3"

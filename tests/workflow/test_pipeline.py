@@ -1,7 +1,9 @@
-"""The whole pipeline, for real, at the tiny scale: from embedded data to Figure 4a."""
+"""The whole pipeline, for real, at the tiny scale: from embedded data to figures and report."""
 
 import json
 import os
+import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pypdf import PdfReader
 
 TARGET = "results/fig4a.pdf"
 SCALE = "tests/scales/tiny.yaml"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def snakemake(folder: Path, *arguments: str, scale: str = SCALE) -> subprocess.CompletedProcess:
@@ -40,7 +43,7 @@ def jobs(dry_run: subprocess.CompletedProcess) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A copy of the repository's files in which Figure 4a was made."""
+    """A copy of the repository's files in which everything was made."""
     root = Path(__file__).parents[2]
     folder = tmp_path_factory.mktemp("project")
     listed = subprocess.run(
@@ -54,7 +57,7 @@ def project(tmp_path_factory) -> Path:
         if (root / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, folder / name)
-    made = snakemake(folder, TARGET)
+    made = snakemake(folder)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder
 
@@ -96,7 +99,42 @@ def test_a_training_leaves_its_four_files(project):
 
 @pytest.mark.slow
 def test_a_second_run_has_nothing_to_do(project):
-    assert jobs(snakemake(project, "-n", TARGET)) == {}
+    assert jobs(snakemake(project, "-n")) == {}
+
+
+@pytest.mark.slow
+def test_every_figure_has_its_files(project):
+    names = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
+    for name in [f"{name}.{end}" for name in names for end in ("pdf", "png", "csv")]:
+        assert (project / "results" / name).stat().st_size > 0
+    for name in ("fig1.pdf", "fig2.pdf", "claims.csv", "claims.md", "report.html"):
+        assert (project / "results" / name).stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_report_loads_nothing_from_elsewhere(project):
+    html = (project / "results/report.html").read_text()
+    assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=.?https?:", html)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_shows_the_report(project, tmp_path):
+    shown = subprocess.run(
+        [
+            str(CHROMIUM),
+            *["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            *["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path}"],
+            *["--virtual-time-budget=10000", "--dump-dom"],
+            f"file://{project}/results/report.html",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    body = shown.stdout[shown.stdout.rindex("</script>") :]
+    for part in ("Workflow", "Statistics", "Figures", "Tables"):
+        assert part in body
 
 
 @pytest.mark.slow
@@ -109,9 +147,23 @@ def test_a_changed_run_trains_again_alone(project, scale_file):
 
 
 @pytest.mark.slow
+def test_a_changed_run_touches_only_what_shows_it(project, scale_file):
+    """The ResNeXt of one branch is in Figure 3c, in the properties and in what sums up all."""
+    old = "resnext-11-c1:\n        network: {name: resnext, L: 3, W: 8"
+    assert old in scale_file.read_text()
+    scale_file.write_text(scale_file.read_text().replace(old, old.replace("W: 8", "W: 16")))
+    planned = jobs(snakemake(project, "-n"))
+    for of_all in ("count_flops_fashion_mnist_quick", "list_runs", "check_claims", "claims"):
+        assert planned.pop(of_all) == 1
+    for of_all in ("write_pages", "report", "all"):
+        assert planned.pop(of_all) == 1
+    assert planned == {"train": 1, "draw": 2, "fig3c": 1, "properties": 1}
+
+
+@pytest.mark.slow
 def test_a_changed_comment_does_nothing(project, scale_file):
     scale_file.write_text("# Another comment.\n" + scale_file.read_text())
-    assert jobs(snakemake(project, "-n", TARGET)) == {}
+    assert jobs(snakemake(project, "-n")) == {}
 
 
 @pytest.mark.slow
@@ -132,3 +184,12 @@ def test_an_unknown_scale_stops_before_any_job(root):
     said = result.stdout + result.stderr
     assert "there is no scale 'papier'" in said
     assert "choose from paper, quick" in said
+
+
+def test_the_papers_graph_is_built_in_ten_seconds(root):
+    """330 trainings, measured in CPU time: the tests' other workers do not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    planned = jobs(snakemake(root, "-n", scale="paper"))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert planned["train"] >= 300
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10

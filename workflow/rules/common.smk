@@ -51,6 +51,16 @@ def taxonomy_parents_of(wildcards):
     return f"data/sources/{wildcards.dataset}/parents.txt" if fetched else []
 
 
+def taxonomies():
+    """Data sets whose taxonomy is drawn: those of hierarchical runs, and CUB, whose tree is claimed."""
+    hierarchical = {
+        name
+        for name, dataset in SCALE.datasets.items()
+        if any(run.hierarchy for run in dataset.runs.values())
+    }
+    return sorted(hierarchical | {"cub"})
+
+
 def lost():
     """Results that were deleted behind a figure's table, which is still there."""
     drawn = [

@@ -26,6 +26,7 @@ rule check_claims:
     input:
         runs=f"{RESULTS}/runs.csv",
         tables=expand(f"{RESULTS}/{{figure}}.csv", figure=SCALE.figures),
+        taxonomies=expand(f"{RESULTS}/taxonomy/{{dataset}}.json", dataset=taxonomies()),
     output:
         csv=f"{RESULTS}/claims.csv",
         md=f"{RESULTS}/claims.md",
@@ -82,6 +83,7 @@ rule study:
     """Every figure and table of the scale in force: what the report shows."""
     input:
         expand("results/{figure}.png", figure=[*DIAGRAMS, *SCALE.figures]),
+        expand("results/taxonomy-{dataset}.png", dataset=taxonomies()),
         "results/claims.csv",
         rules.write_pages.output,
 

@@ -253,3 +253,22 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
                 }
             )
     return pd.DataFrame(rows)
+
+
+def taxonomy_table(path: Path) -> pd.DataFrame:
+    """What the paper says in numbers of a taxonomy.
+
+    Args:
+        path: taxonomy of a data set, as `anyslice taxonomy` writes it.
+
+    Returns:
+        Columns quantity ("non-leaf nodes", "depth" in nodes, "level 1" ... its labels) and value.
+    """
+    taxonomy = read_json(path)
+    values = {
+        "non-leaf nodes": len(taxonomy["nodes"]) - len(taxonomy["classes"]),
+        "depth": taxonomy["depth"],
+    }
+    for number, level in enumerate(taxonomy["levels"], start=1):
+        values[f"level {number}"] = len(level["names"])
+    return pd.DataFrame(values.items(), columns=["quantity", "value"])
