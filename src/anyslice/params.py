@@ -135,7 +135,7 @@ class Recipe:
     Where the paper and its authors' code differ, the paper's text is what the scales use.
 
     Attributes:
-        epochs: passes over the training images.
+        epochs: passes over the training images; 0 evaluates a network with released weights.
         batch_size: images per step.
         learning_rate: at the start.
         lr_drops: fractions of the epochs after which the learning rate is multiplied by lr_factor.
@@ -150,7 +150,7 @@ class Recipe:
             network ("best-full", the authors' code), or the "last".
     """
 
-    epochs: Positive
+    epochs: Annotated[int, Field(ge=0)]
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     lr_drops: tuple[Fraction, ...]

@@ -194,3 +194,14 @@ def test_bf16_changes_training_and_not_the_type_of_weights(run):
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
     assert {v.dtype for v in rounded.network.parameters()} == {torch.float32}
+
+
+def test_a_network_with_released_weights_is_evaluated_and_not_changed(run):
+    evaluated = replace(run, recipe=replace(run.recipe, epochs=0))
+    trained = train(evaluated, Stripes(), seed=1, device=CPU)
+    torch.manual_seed(1)
+    built = build("i-resnext", L=3, W=8, B=2, C=2, K=2, classes=3, image_size=8, image_channels=1)
+    weights = built.state_dict()
+    assert all(torch.equal(v, weights[k]) for k, v in trained.network.state_dict().items())
+    assert (trained.chosen_epoch, trained.history) == (0, [])
+    assert len(trained.validation_errors) == len(trained.test_errors) == 2

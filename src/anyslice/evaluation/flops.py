@@ -11,7 +11,7 @@ all_ops: that of the authors' released code. To the MACs it adds a linear layer'
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from math import prod
 from typing import Any
@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_
 
 from anyslice.datasets.description import load_description
 from anyslice.networks import AnytimeNetwork, build
-from anyslice.params import Scale, hyperparameters
+from anyslice.params import Scale, Torchvision, hyperparameters
 
 aten = torch.ops.aten
 Shape = tuple[int, ...]
@@ -141,17 +141,23 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
         scale: where the run's network is.
         name: "<dataset>/<run>"; the data set's description gives classes and image size.
 
+    A hierarchical run is counted with the head of the fine level alone: a prediction is made at
+    one level.
+
     Returns:
         The lists macs, all_ops and params over sub-networks 1 ... K, and what they count.
     """
     run = scale.run(name)
     description = load_description(name.partition("/")[0])
+    plan = run.network
+    if isinstance(plan, Torchvision):
+        plan = replace(plan, weights=None)  # released ones would be downloaded
     network = build(
-        run.network.name,
+        plan.name,
         classes=len(description.classes),
         image_size=description.image_size,
         image_channels=description.image_channels,
-        **hyperparameters(run.network),
+        **hyperparameters(plan),
     )
     costs = count(network)
     return {

@@ -16,6 +16,7 @@ import torch
 from anyslice.datasets import open_dataset
 from anyslice.datasets.manifest import read_manifest
 from anyslice.files import read_json, sha256
+from anyslice.memory import keep_freed_memory
 from anyslice.params import Run, Scale
 from anyslice.training.checkpoint import Checkpoints
 from anyslice.training.identity import Identity, code_sha256, seed_folder
@@ -82,6 +83,7 @@ def run_training(
         OSError: if something cannot be written.
     """
     make_deterministic(scale.threads, options)
+    keep_freed_memory()
     with processes_of_torchrun(gpu=scale.gpus > 0) as processes:
         job = _Job(scale, name, seed, folders, options, processes)
         with clear_write_errors(job.seed_folder), job.alone():

@@ -35,7 +35,7 @@ class Trained:
 
     Attributes:
         network: with the weights of the chosen epoch, in eval mode, on the CPU.
-        chosen_epoch: counted from 1.
+        chosen_epoch: counted from 1; 0 where there was none.
         history: every epoch.
         validation_errors: of the chosen epoch.
         test_errors: of the chosen weights.
@@ -111,12 +111,16 @@ def train(
     if state.best_weights is not None:
         network.load_state_dict(state.best_weights)
     raise_unless_finite(network)
+    if state.history:
+        validation_errors = state.history[state.best_epoch - 1].validation_errors
+    else:
+        validation_errors = errors_of(predict(network, dataset, "validation", maps, session))
     test = predict(network, dataset, "test", maps, session)
     return Trained(
         network=network.eval().cpu(),
         chosen_epoch=state.best_epoch,
         history=state.history,
-        validation_errors=state.history[state.best_epoch - 1].validation_errors,
+        validation_errors=validation_errors,
         test_errors=errors_of(test),
         test_predictions=test[0].cpu(),
         test_labels=test[1].cpu(),
@@ -125,7 +129,10 @@ def train(
 
 
 def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> AnytimeNetwork:
-    """The run's network for this data set, with initial weights drawn from the seed."""
+    """The run's network for this data set, with initial weights drawn from the seed.
+
+    A network that is not trained keeps the weights it was built with: released ones.
+    """
     counts = tuple((level_maps.amax(1) + 1).tolist())
     torch.manual_seed(seed)
     network = build(
@@ -135,7 +142,8 @@ def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> A
         image_channels=dataset.image_channels,
         **hyperparameters(run.network),
     )
-    initialise(network, run.recipe.initialisation)
+    if run.recipe.epochs:
+        initialise(network, run.recipe.initialisation)
     return network
 
 
