@@ -16,6 +16,7 @@ CODE = (
     "training/loop.py",
     "training/loss.py",
     "training/parallel.py",
+    "training/state.py",
 )
 """Files and folders of the package that determine a training's bytes."""
 
