@@ -34,7 +34,12 @@ rule taxonomy_figure:
         f"{RESULTS}/taxonomy/{{dataset}}.json",
     output:
         pdf="results/taxonomy-{dataset}.pdf",
-        png="results/taxonomy-{dataset}.png",
+        png=report(
+            "results/taxonomy-{dataset}.png",
+            caption="../report/taxonomy.rst",
+            category="Figures",
+            labels={"figure": "taxonomy-{dataset}"},
+        ),
     log:
         "results/taxonomy-{dataset}.log",
     params:
