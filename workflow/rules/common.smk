@@ -61,19 +61,10 @@ def taxonomies():
     return sorted(hierarchical | {"cub"})
 
 
-def lost():
-    """Results that were deleted behind a figure's table, which is still there."""
-    drawn = [
-        figure for figure in SCALE.figures if Path(f"{RESULTS}/{figure}.csv").exists()
-    ]
-    return {
-        file
-        for figure in drawn
-        for file in results_of(figure)
-        if not Path(file).exists()
-    }
+def required(files):
+    """Input files, each of which is made again if it was deleted behind a finished figure.
 
-
-# Snakemake does not look behind a file that exists: a lost result would not be missed.
-if workflow.dag_settings:  # not while linting
-    workflow.dag_settings.forcerun = frozenset(workflow.dag_settings.forcerun) | lost()
+    Snakemake checks only what was asked for and what feeds a job that runs, so it would not look.
+    """
+    workflow.dag.forcefiles.update(file for file in files if not Path(file).exists())
+    return files

@@ -25,7 +25,7 @@ for figure in DIAGRAMS:
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:
-        results=lambda w: results_of(w.figure),
+        results=lambda w: required(results_of(w.figure)),
         flops=ancient(lambda w: flops_of(w.figure)),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
