@@ -55,6 +55,10 @@ def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
         ("role:", "rule:", ["rule'", "choose from role"]),
         ("lines: [", "lines: [nothing, ", ["'figures.fig4a'", "'nothing'", "i-resnext"]),
         ("seeds: [1, 2]", "seeds: [1, 2", ["not valid YAML"]),
+        ("kind: budget", "kind: bar", ["figures.fig4a", "'budget'", "'levels'"]),
+        ("block: 5", "block: 7", ["figures.fig3b", "no block 7"]),
+        ("run: is-resnext-levels", "run: is-resnext", ["figures.fig5a", "hierarchy: true"]),
+        ("alone: [resnext-20-c1, ", "alone: [", ["figures.fig3c", "4 sub-networks", "3 runs"]),
     ],
 )
 def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, expected):

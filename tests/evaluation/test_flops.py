@@ -10,7 +10,7 @@ import torch
 import yaml
 from torch import nn
 
-from anyslice.evaluation.flops import Cost, cost_of, count
+from anyslice.evaluation.flops import Cost, cost_of, count, cumulative_macs
 from anyslice.networks import build
 from anyslice.params import Torchvision, hyperparameters, load_scale
 
@@ -98,3 +98,14 @@ def test_the_paper_scale_costs_what_is_on_record(role, name, network):
         f"if the change is meant, write into {Path(__file__).parent}/known_costs.yaml, under "
         f"'paper scale', {role}:\n    {name}: {record}"
     )
+
+
+def test_answers_one_after_another_cost_only_what_is_new_where_a_network_is_interruptible():
+    sizes = {"classes": 10, "image_size": 16, "image_channels": 1}
+    thin = {"L": 3, "W": 8, "B": 2, "C": 4, "K": 2}
+    for name, interruptible in (("i-resnext", False), ("is-resnext", True)):
+        network = build(name, **sizes, **thin)
+        first, full = (cost.macs for cost in count(network))
+        head = 10 * network.heads[0].fc.in_features
+        spent = cumulative_macs(network, [first, full])
+        assert spent == [first, full + head if interruptible else first + full]

@@ -65,7 +65,8 @@ def face_of(scale: Scale, name: str) -> Face:
     title = load_description(figure.dataset).title
     stand_in = "" if title.startswith(runs.role) else f" (stands in for {runs.role})"
     number = f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else name.capitalize()
-    epochs = sorted({runs.runs[run].recipe.epochs for run in figure.runs})
+    # 0 epochs: released weights, only evaluated.
+    epochs = sorted({runs.runs[run].recipe.epochs for run in figure.runs} - {0})
     trained = "-".join(map(str, epochs)) + (" epoch" if epochs == [1] else " epochs")
     notes = (
         f"scale {scale.name}: {scale.description}; {trained}",
