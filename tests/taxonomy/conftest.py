@@ -1,9 +1,12 @@
 """WordNet as the repository keeps it, and descriptions as it has them."""
 
+from pathlib import Path
+
 import pytest
 
 from anyslice.taxonomy.wordnet import open_wordnet
-from tests.conftest import ROOT
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import hashlib
 import lzma
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from anyslice.taxonomy.description import Alias, Description
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.matching import match_by_file, match_by_name
 from anyslice.taxonomy.wordnet import FILES, find_synset, open_wordnet, path_from
-from tests.conftest import ROOT
+
+ROOT = Path(__file__).parents[2]
 
 EMBEDDED = ROOT / "data/embedded/wordnet"
 BIRDS = Description(
