@@ -1,7 +1,8 @@
-"""`anyslice bench`: how fast the networks train here."""
+"""`anyslice bench`: how fast the networks train here, and images are augmented."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -32,11 +33,13 @@ def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | N
 
     Beside images/s: multiply-adds per second, their share of the machine's own matrix product, the
     time in steps of a single ResNeXt of the same L, W, B and C, and how much longer the same
-    network takes trained plainly. Needs no data: speed does not depend on the images.
+    network takes trained plainly. Then images/s of augmentation in batches, against torchvision's
+    transforms image by image in 2 workers.
     """
     import torch
 
     from anyslice.evaluation import bench as benchmark
+    from anyslice.evaluation.augmentation_speed import compare_on_embedded_images
     from anyslice.files import write_json
     from anyslice.memory import keep_freed_memory
 
@@ -52,4 +55,10 @@ def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | N
     for name, speed in benchmark.bench(networks or tuple(benchmark.CIFAR_SIZES), rounds):
         click.echo(benchmark.as_line(name, speed))
         speeds[name] = speed
-    write_json(output, benchmark.as_json(speeds))
+    augmentation = compare_on_embedded_images()
+    click.echo(
+        f"augmentation: {augmentation.batched:.0f} images/s in batches, "
+        f"{augmentation.per_image:.0f} one by one, {augmentation.ratio:.0f} times as fast"
+    )
+    compared = asdict(augmentation) | {"ratio": augmentation.ratio}
+    write_json(output, benchmark.as_json(speeds) | {"augmentation": compared})

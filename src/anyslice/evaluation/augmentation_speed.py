@@ -6,12 +6,18 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from anyslice.datasets import open_dataset
+from anyslice.datasets.description import load_description
+from anyslice.datasets.prepare import prepare
+from anyslice.datasets.sources import fetch, verify
 from anyslice.datasets.tensors import TensorDataset
 
 
@@ -74,6 +80,16 @@ def compare_augmentation(
     return AugmentationSpeed(
         medians["batched"], medians["per_image"], workers, torch.get_num_threads()
     )
+
+
+def compare_on_embedded_images(workers: int = 2) -> AugmentationSpeed:
+    """`compare_augmentation` on the images that the repository holds, which need no download."""
+    description = load_description("fashion-mnist-quick")
+    with TemporaryDirectory() as folder:
+        prepare(description, verify(description, fetch(description)), Path(folder))
+        dataset = open_dataset(Path(folder))
+        assert isinstance(dataset, TensorDataset)
+        return compare_augmentation(dataset, workers=workers)
 
 
 class PerImage(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
