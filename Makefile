@@ -1,6 +1,6 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make test      all tests
-# make bench     training speed of every network on this CPU, results/bench.json
+# make bench     speed of training and augmentation on this CPU, results/bench.json
 # make check     formatting, lint and types
 # make killtest  50 kills of trainings at random moments; KILL_SEED=7 draws other moments
 
