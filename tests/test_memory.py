@@ -15,14 +15,17 @@ if {keep}:
     assert keep_freed_memory()
 torch.set_num_threads(1)
 training = new_training("resnext", dict(L=3, W=64, B=4, C=4), torch.channels_last)
-for _ in range(4):
+faults = []
+for _ in range(8):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     training.step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(faults))
 """
 
 
 def page_faults(*, keep: bool) -> int:
+    """The fewest page faults of any step: the heap may still grow in one or another."""
     program = PROGRAM.format(keep=keep)
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -31,5 +34,5 @@ def page_faults(*, keep: bool) -> int:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator only")
-def test_the_fourth_training_step_hardly_faults():
+def test_training_steps_hardly_fault():
     assert page_faults(keep=True) < page_faults(keep=False) / 10
