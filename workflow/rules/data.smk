@@ -44,7 +44,7 @@ rule prepare:
     output:
         "data/{dataset}/manifest.json",
     log:
-        "data/{dataset}/prepare.log",
+        "data/sources/{dataset}/prepare.log",
     params:
         folder=lambda w, output: Path(output[0]).parent,
     shell:

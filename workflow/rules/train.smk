@@ -24,4 +24,4 @@ rule train:
         run=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}")),
     shell:
         "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale}"
-        " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} > {log} 2>&1"
+        " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} --wait > {log} 2>&1"

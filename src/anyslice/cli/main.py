@@ -7,8 +7,10 @@ import click
 from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, pages, runs
 from anyslice.cli.data import data
+from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
+from anyslice.cli.make import make
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
@@ -35,6 +37,8 @@ for verb in (
     runs,
     claims,
     pages,
+    make,
+    dvc_yaml,
     bench,
 ):
     main.add_command(verb)

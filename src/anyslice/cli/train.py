@@ -43,6 +43,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     type=click.IntRange(min=1),
     help="Processes that train together, sharing every batch.  [default: one per GPU]",
 )
+@click.option(
+    "--wait", is_flag=True, help="If this training is running already, wait for it, then go on."
+)
 @click.option("--tensorboard", is_flag=True, help="Write event files to <output>/tensorboard.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
@@ -59,6 +62,7 @@ def train(
     work: Path,
     time_budget: float | None,
     processes: int | None,
+    wait: bool,
     tensorboard: bool,
     **options: Any,
 ) -> None:
@@ -72,16 +76,20 @@ def train(
     with Interrupts(time_budget) as interrupts:
         from anyslice.params import load_scale
         from anyslice.training.distribute import run_in_processes, started_by_torchrun
+        from anyslice.training.identity import seed_folder
+        from anyslice.training.lock import wait_until_free
 
         loaded = load_scale(scale)
-        count = processes or max(1, loaded.gpus)
-        if count > 1 and not started_by_torchrun():
-            sys.exit(run_in_processes(count, sys.argv[1:]))
-
-        from anyslice.training.job import Folders, run_training
-        from anyslice.training.options import Options
-
         try:
+            if wait and not started_by_torchrun():
+                wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
+            count = processes or max(1, loaded.gpus)
+            if count > 1 and not started_by_torchrun():
+                sys.exit(run_in_processes(count, sys.argv[1:]))
+
+            from anyslice.training.job import Folders, run_training
+            from anyslice.training.options import Options
+
             run_training(
                 loaded,
                 run,

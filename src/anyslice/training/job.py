@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,6 +20,7 @@ from anyslice.params import Run, Scale
 from anyslice.training.checkpoint import Checkpoints
 from anyslice.training.identity import Identity, code_sha256, seed_folder
 from anyslice.training.interrupt import Interrupted, Interrupts
+from anyslice.training.kept import keep, restore, was_finished
 from anyslice.training.lock import sole_process
 from anyslice.training.loop import train
 from anyslice.training.options import Options, make_deterministic
@@ -89,10 +89,12 @@ def run_training(
         with clear_write_errors(job.seed_folder), job.alone():
             if is_finished(folders.output, job.identity):
                 job.say(f"{folders.output} is finished already: nothing to do")
+            elif job.restored():
+                job.say(f"was finished before, with the same key: put back from {job.folder}")
             else:
                 with job.recorded():
                     job.run(interrupts, tensorboard)
-            job.forget()
+            job.keep()
 
 
 class _Job:
@@ -191,10 +193,19 @@ class _Job:
                 )
         self.say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
 
-    def forget(self) -> None:
-        """Remove the resume area of a training that is finished."""
-        if self.leads and self.folder.exists():
-            shutil.rmtree(self.folder)
+    def restored(self) -> bool:
+        """Whether this very training was finished before, and its files are back in place."""
+        if not was_finished(self.folder, self.identity):
+            return False
+        if self.leads:
+            restore(self.folder, self.folders.output)
+        return True
+
+    def keep(self) -> None:
+        """Replace the checkpoints of a training that is finished by what it wrote."""
+        if self.leads:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            keep(self.folders.output, self.folder)
 
     def _clear_output(self) -> None:
         """Remove what is outdated, and find out before the training whether one can write there."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from anyslice.files import read_json, write_json
+from anyslice.training.interrupt import Interrupted, Interrupts
 from anyslice.training.writing import remove_half_written
 
 OWNER = "owner.json"
@@ -43,6 +44,26 @@ def sole_process(folder: Path) -> Iterator[None]:
     finally:
         (folder / OWNER).unlink(missing_ok=True)
         lock.release()
+
+
+def wait_until_free(folder: Path, interrupts: Interrupts) -> None:
+    """Wait, and say so, while another process holds a folder's lock.
+
+    Raises:
+        Interrupted: if asked to stop meanwhile.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, said = FileLock(folder / "lock"), False
+    while not interrupts.reason:
+        try:
+            with lock.acquire(blocking=False):
+                return
+        except Timeout:
+            if not said:
+                print(f"waiting for {_owner(folder)}, which runs this training", flush=True)
+            said = True
+            time.sleep(1)
+    raise Interrupted(f"{interrupts.reason} while another process ran this training")
 
 
 def _owner(folder: Path) -> str:

@@ -113,9 +113,14 @@ def metrics(
         "data_manifest_sha256": identity.data,
         "code_sha256": identity.code,
         "key": identity.key,
-        "packages": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "packages": packages(),
         "wall_seconds": round(trained.seconds, 1),
     }
+
+
+def packages() -> dict[str, str]:
+    """The versions of what trains."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -1,0 +1,30 @@
+"""`anyslice make`: Snakemake, after a crash too."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from anyslice.cli.options import fail_clearly
+
+
+@click.command(
+    "make", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE ARGUMENTS]...")
+@fail_clearly
+def make(arguments: tuple[str, ...]) -> None:
+    """Run Snakemake with the same arguments, also after it was killed.
+
+    It waits for an earlier Snakemake that still works in this folder, on this machine, and removes
+    the lock of one that was killed. ANYSLICE_PROFILE names a workflow profile to use, such as
+    profiles/slurm. DVC's stages run through it.
+    """
+    from anyslice.recovery import remove_stale_lock, wait_for_snakemake
+
+    wait_for_snakemake()
+    remove_stale_lock()
+    profile = os.environ.get("ANYSLICE_PROFILE")
+    options = ["--workflow-profile", profile] if profile else []
+    os.execvp("snakemake", ["snakemake", *arguments, *options])
