@@ -1,15 +1,18 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make test      all tests
+# make verify    what is outdated at the scale SCALE (quick), and why
 # make bench     speed of training and augmentation on this CPU, results/bench.json
 # make check     formatting, lint and types
 # make killtest  50 kills of trainings at random moments; KILL_SEED=7 draws other moments
+# make crashtest 20 kills of trainings, Snakemake and DVC while Figure 4a is made
 
 PYTHON ?= python3
+SCALE ?= quick
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test bench killtest check install lock
+.PHONY: demo test verify bench killtest crashtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
@@ -20,11 +23,18 @@ demo: install
 test: install check
 	pytest -n 2
 
+verify: install
+	anyslice dvc-yaml --check --scale $(SCALE)
+	anyslice verify --scale $(SCALE)
+
 bench: install
 	anyslice bench --output results/bench.json
 
 killtest: install
 	KILLS=50 pytest -s tests/training/test_kill.py
+
+crashtest: install
+	KILLS=20 pytest -s tests/workflow/test_kill.py
 
 check: install
 	ruff format --check .

@@ -4,10 +4,12 @@
 #   snakemake --cores all results/fig4a.pdf --config scale=paper
 import json
 from pathlib import Path
+from time import time
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
+from anyslice.audit import forget_missing
 from anyslice.params import ParameterError, canonical, load_scale
 from anyslice.schema import read_mapping
 
@@ -21,6 +23,7 @@ except ParameterError as error:
 
 RESULTS = f"results/{SCALE.name}"
 DIAGRAMS = ["fig1", "fig2"]
+STARTED = time()
 
 
 container: "docker://anyslice:latest"
@@ -41,3 +44,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/flops.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+
+
+onerror:
+    forget_missing(since=STARTED)

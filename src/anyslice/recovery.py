@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from anyslice.audit import forget_missing
+
 LOCKS = Path(".snakemake/locks")
 
 
@@ -54,6 +56,8 @@ def is_snakemake(command: list[str]) -> bool:
 
 def remove_stale_lock() -> None:
     """Remove Snakemake's lock of the current folder, which one that was killed has left."""
-    if LOCKS.is_dir() and any(LOCKS.iterdir()):
+    locks = list(LOCKS.iterdir()) if LOCKS.is_dir() else []
+    if locks:
         print("removing the lock of a Snakemake that was killed", flush=True)
+        forget_missing(since=min(lock.stat().st_mtime for lock in locks))
         subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)

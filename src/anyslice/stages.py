@@ -182,7 +182,7 @@ def _keys(job: Job, scale: Scale, raw: dict[str, Any]) -> list[str]:
 
 def _entry(stage: Stage, scale: Scale) -> dict[str, Any]:
     deps = [path for path in stage.deps if path not in stage.targets]
-    metrics = [path for path in stage.outs if path.endswith("/metrics.json")]
+    metrics = [path for path in stage.outs if path.endswith("/errors.json")]
     outs = [path for path in stage.outs if path not in metrics]
     targets = " ".join(stage.targets)
     entry: dict[str, Any] = {"cmd": f"anyslice make {targets} --config scale={_argument(scale)}"}

@@ -26,11 +26,11 @@ def results(tmp_path):
 
 
 @pytest.fixture
-def status(short, results, tmp_path):
+def status(short, results, tmp_path, data):
     """The status of seed 1 of one run."""
 
-    def status():
-        rows = status_of(short, results, tmp_path / "work")
+    def status(scale=short):
+        rows = status_of(scale, results, tmp_path / "work", data.parent)
         (row,) = [row for row in rows if (row.run, row.seed) == (RUN, 1)]
         return row
 
@@ -66,7 +66,7 @@ def progress(short, tmp_path):
 
 
 def test_every_run_and_seed_of_the_scale_waits_at_first(short, results, tmp_path):
-    rows = status_of(short, results, tmp_path / "work")
+    rows = status_of(short, results, tmp_path / "work", tmp_path)
     assert len(rows) == 5 * 2
     assert {row.state for row in rows} == {"waiting"}
     assert table(rows).splitlines()[0] == "10 waiting"
@@ -120,6 +120,18 @@ def test_real_trainings_pass_through_the_states(short, folders, status, results)
     assert status().state == "done"
     errors = json.loads((folders.output / "metrics.json").read_text())["test_error"]
     assert status().detail == f"test error {errors[0]:.1f} ... {errors[-1]:.1f} %"
+
+
+def test_a_finished_one_is_outdated_when_its_parameters_change(short, folders, status, results):
+    folders = replace(folders, output=results / "runs" / RUN / "seed1")
+    run_training(short, RUN, 1, folders, Interrupts())
+    of_dataset = short.datasets["fashion-mnist-short"]
+    run = of_dataset.runs["is-resnext"]
+    longer = replace(run, recipe=replace(run.recipe, epochs=99))
+    runs = of_dataset.runs | {"is-resnext": longer}
+    changed = replace(short, datasets={"fashion-mnist-short": replace(of_dataset, runs=runs)})
+    assert status(changed).state == "outdated"
+    assert status(changed).detail.endswith("changed since: parameters")
 
 
 def test_a_diverged_one_is_failed_with_its_message(short, folders, status):

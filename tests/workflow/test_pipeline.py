@@ -42,21 +42,9 @@ def jobs(dry_run: subprocess.CompletedProcess) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tmp_path_factory, copy_repository) -> Path:
     """A copy of the repository's files in which everything was made."""
-    root = Path(__file__).parents[2]
-    folder = tmp_path_factory.mktemp("project")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if (root / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / name, folder / name)
+    folder = copy_repository(tmp_path_factory.mktemp("project"))
     made = snakemake(folder)
     assert made.returncode == 0, made.stdout + made.stderr
     return folder

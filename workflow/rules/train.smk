@@ -6,6 +6,7 @@ rule train:
     output:
         model=f"{TRAINING}/model.safetensors",
         metrics=f"{TRAINING}/metrics.json",
+        errors=f"{TRAINING}/errors.json",
         history=f"{TRAINING}/history.csv",
         predictions=f"{TRAINING}/predictions.safetensors",
     log:

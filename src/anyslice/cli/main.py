@@ -14,6 +14,7 @@ from anyslice.cli.make import make
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
+from anyslice.cli.verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -38,6 +39,7 @@ for verb in (
     claims,
     pages,
     make,
+    verify,
     dvc_yaml,
     bench,
 ):

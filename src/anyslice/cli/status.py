@@ -19,10 +19,16 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--work", type=_FOLDER, default="work", show_default=True, help="Folder of checkpoints."
 )
+@click.option(
+    "--data", type=_FOLDER, default="data", show_default=True, help="Folder of prepared data sets."
+)
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
 @fail_clearly
-def status(scale: str, results: Path | None, work: Path, watch: bool) -> None:
-    """Show which trainings of the scale wait, run, are done or failed. Reads files only."""
+def status(scale: str, results: Path | None, work: Path, data: Path, watch: bool) -> None:
+    """Show which trainings of the scale wait, run, are done, outdated or failed.
+
+    Reads files only.
+    """
     import time
 
     from anyslice.params import load_scale
@@ -31,7 +37,7 @@ def status(scale: str, results: Path | None, work: Path, watch: bool) -> None:
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name
     while True:
-        text = table(status_of(loaded, folder, work))
+        text = table(status_of(loaded, folder, work, data))
         if not watch:
             click.echo(text)
             return

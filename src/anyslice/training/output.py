@@ -22,7 +22,7 @@ from anyslice.training.writing import remove_half_written
 
 PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
 METRICS = "metrics.json"
-FILES = ("model.safetensors", "predictions.safetensors", "history.csv", METRICS)
+FILES = ("model.safetensors", "predictions.safetensors", "history.csv", "errors.json", METRICS)
 """What a finished training leaves, in the order in which it is written."""
 
 
@@ -55,6 +55,7 @@ def write_training(
     )
     with write_atomically(folder / "history.csv") as path:
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
+    write_json(folder / "errors.json", ends(trained))
     write_json(folder / METRICS, metrics(trained, run, identity, scale=scale, execution=execution))
 
 
@@ -115,6 +116,15 @@ def metrics(
         "key": identity.key,
         "packages": packages(),
         "wall_seconds": round(trained.seconds, 1),
+    }
+
+
+def ends(trained: Trained) -> dict[str, dict[str, float]]:
+    """errors.json, for `dvc metrics`, which shows single numbers only; errors in percent."""
+    by_part = {"test": trained.test_errors, "validation": trained.validation_errors}
+    return {
+        f"{part}_error": {"thinnest": errors[0][0], "full": errors[-1][0]}
+        for part, errors in by_part.items()
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from anyslice.files import read_json
 from anyslice.params import Scale
-from anyslice.training.identity import seed_folder
+from anyslice.training.identity import code_sha256, seed_folder
+from anyslice.training.outdated import changes_since
 
 SILENT_SECONDS = 120.0
 """A training that has not written its progress for so long does not run any more."""
@@ -26,7 +27,8 @@ class Status:
     Attributes:
         run: "<dataset>/<run>".
         seed: of the training.
-        state: "waiting", "running", "done" or "failed".
+        state: "waiting", "running", "done", "outdated" or "failed". An outdated one is done, but
+            code, parameters or data have changed since.
         detail: progress, error or message, for people.
     """
 
@@ -36,19 +38,22 @@ class Status:
     detail: str
 
 
-def status_of(scale: Scale, results: Path, work: Path) -> list[Status]:
+def status_of(scale: Scale, results: Path, work: Path, data: Path) -> list[Status]:
     """All trainings of a scale, in its order.
 
     Args:
         scale: which trainings there are.
         results: the scale's results, with runs/.
         work: the folder of the resume areas.
+        data: the folder of the prepared data sets.
     """
+    code = code_sha256()
     return [
-        _status(
+        _finished(results, f"{dataset}/{run}", seed, scale, code, data / dataset / "manifest.json")
+        or _unfinished(
+            results,
             f"{dataset}/{run}",
             seed,
-            results,
             seed_folder(work, scale.name, f"{dataset}/{run}", seed),
         )
         for dataset, of_dataset in scale.datasets.items()
@@ -62,18 +67,33 @@ def table(rows: list[Status]) -> str:
     counts = {state: sum(row.state == state for row in rows) for state in _ORDER}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     width = max((len(row.run) for row in rows), default=0)
-    lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<7}  {row.detail}" for row in rows]
+    lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<8}  {row.detail}" for row in rows]
     return "\n".join([summary, *(line.rstrip() for line in lines)])
 
 
-_ORDER = ("waiting", "running", "done", "failed")
+_ORDER = ("waiting", "running", "done", "outdated", "failed")
 
 
-def _status(run: str, seed: int, results: Path, resume: Path) -> Status:
-    folder = results / "runs" / run / f"seed{seed}"
-    metrics = _read(folder / METRICS)
-    if metrics is not None:
-        return Status(run, seed, "done", _errors("test error", metrics["test_error"]))
+def training_folder(results: Path, run: str, seed: int) -> Path:
+    """Where the results of a training are."""
+    return results / "runs" / run / f"seed{seed}"
+
+
+def _finished(
+    results: Path, run: str, seed: int, scale: Scale, code: str, manifest: Path
+) -> Status | None:
+    metrics = _read(training_folder(results, run, seed) / METRICS)
+    if metrics is None:
+        return None
+    errors = _errors("test error", metrics["test_error"])
+    changes = changes_since(metrics, scale.run(run), code, manifest)
+    if not changes:
+        return Status(run, seed, "done", errors)
+    return Status(run, seed, "outdated", f"{errors}  changed since: {', '.join(changes)}")
+
+
+def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:
+    folder = training_folder(results, run, seed)
     last_line = _last_line(folder / LOG)
     progress = _newest(resume)
     if progress is None:

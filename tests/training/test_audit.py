@@ -1,0 +1,109 @@
+"""What is outdated is found by contents, whatever file times say."""
+
+import os
+import shutil
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+import pytest
+
+from anyslice.audit import RECORDS, changed_inputs, forget_missing, outdated_trainings, read_records
+from anyslice.files import read_json, sha256, write_json
+from anyslice.params import load_scale
+from anyslice.training.interrupt import Interrupts
+from anyslice.training.job import Folders, run_training
+
+LONG = "results/" + "/".join(["a-long-folder-name"] * 12) + "/figure.pdf"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    """The current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def record(output: str, *inputs: str) -> Path:
+    """An output made from inputs, recorded as Snakemake records it."""
+    for name in (output, *inputs):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+    name = urlsafe_b64encode(output.encode()).decode()
+    parts = [name[i : i + 254] for i in range(0, len(name), 254)]
+    path = RECORDS.joinpath(*("@" + part for part in parts[:-1]), parts[-1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"input_checksums": {name: f"sha256:{sha256(Path(name))}" for name in inputs}})
+    return path
+
+
+def reasons() -> list[str]:
+    return [f"{found.path} {found.reason}" for found in changed_inputs(RECORDS)]
+
+
+@pytest.mark.parametrize("output", ["figure.pdf", LONG])
+def test_an_edited_input_is_found_though_its_time_is_old(output):
+    record(output, "table.csv")
+    assert reasons() == []
+    Path("table.csv").write_text("edited")
+    os.utime("table.csv", (0, 0))
+    assert reasons() == [f"{output} was made from another table.csv"]
+
+
+def test_a_touched_input_is_no_change():
+    record("figure.pdf", "table.csv")
+    os.utime("table.csv")
+    assert reasons() == []
+
+
+def test_a_missing_input_is_found_but_for_those_of_one_machine():
+    record("figure.pdf", "table.csv", "data/sources/cub/verified.json")
+    shutil.rmtree("data")
+    assert reasons() == []
+    Path("table.csv").unlink()
+    assert reasons() == ["figure.pdf was made from table.csv, which is missing"]
+
+
+def test_only_new_records_of_missing_outputs_are_forgotten():
+    old, new, there = record("old.pdf"), record("new.pdf"), record("there.pdf")
+    os.utime(old, (0, 0))
+    for name in ("old.pdf", "new.pdf"):
+        Path(name).unlink()
+    forget_missing(since=1e6)
+    assert (old.exists(), new.exists(), there.exists()) == (True, False, True)
+    assert {path for path, _ in read_records(RECORDS)} == {"old.pdf", "there.pdf"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("parameters", {}, "parameters"),
+        ("code_sha256", "0", "code"),
+        ("data_manifest_sha256", "0", "data"),
+    ],
+)
+def test_a_training_by_other_code_parameters_or_data_is_found(trained, key, value, what):
+    scale, metrics = trained
+    assert list(outdated_trainings(scale)) == []
+    write_json(metrics, read_json(metrics) | {key: value})
+    (found,) = outdated_trainings(scale)
+    assert (found.path, found.reason) == (str(metrics), f"was trained with other {what}")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, root, data) -> Path:
+    """A folder with one real training."""
+    folder = tmp_path_factory.mktemp("finished")
+    scale = load_scale(str(root / "tests/scales/short.yaml"))
+    run = "fashion-mnist-short/is-resnext"
+    output = folder / "results" / scale.name / "runs" / run / "seed1"
+    run_training(scale, run, 1, Folders(output, folder / "work", data), Interrupts())
+    shutil.copytree(data, folder / "data/fashion-mnist-short")
+    return folder
+
+
+@pytest.fixture
+def trained(finished, folder, root):
+    shutil.copytree(finished, folder, dirs_exist_ok=True)
+    scale = load_scale(str(root / "tests/scales/short.yaml"))
+    output = Path("results") / scale.name / "runs/fashion-mnist-short/is-resnext/seed1"
+    return scale, output / "metrics.json"
