@@ -76,29 +76,33 @@ def train(
     with Interrupts(time_budget) as interrupts:
         from anyslice.params import load_scale
         from anyslice.training.distribute import run_in_processes, started_by_torchrun
+        from anyslice.training.gpus import own_gpus
         from anyslice.training.identity import seed_folder
         from anyslice.training.lock import wait_until_free
 
         loaded = load_scale(scale)
+        child = started_by_torchrun()
+        count = processes or max(1, loaded.gpus)
+        gpus = count if loaded.gpus and not child else 0
         try:
-            if wait and not started_by_torchrun():
+            if wait and not child:
                 wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
-            count = processes or max(1, loaded.gpus)
-            if count > 1 and not started_by_torchrun():
-                sys.exit(run_in_processes(count, sys.argv[1:]))
+            with own_gpus(gpus, loaded.trainings_per_gpu, interrupts, say=click.echo):
+                if count > 1 and not child:
+                    sys.exit(run_in_processes(count, sys.argv[1:]))
 
-            from anyslice.training.job import Folders, run_training
-            from anyslice.training.options import Options
+                from anyslice.training.job import Folders, run_training
+                from anyslice.training.options import Options
 
-            run_training(
-                loaded,
-                run,
-                seed,
-                Folders(output, work, data or Path("data") / run.partition("/")[0], taxonomy),
-                interrupts,
-                options=Options(**options),
-                tensorboard=tensorboard,
-            )
+                run_training(
+                    loaded,
+                    run,
+                    seed,
+                    Folders(output, work, data or Path("data") / run.partition("/")[0], taxonomy),
+                    interrupts,
+                    options=Options(**options),
+                    tensorboard=tensorboard,
+                )
         except Interrupted as stop:
             click.echo(str(stop), err=True)
             sys.exit(EXIT_CODE)

@@ -1,0 +1,264 @@
+"""Each training has GPUs of its own: real processes and real locks on pretended device numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import torch
+
+from anyslice.training.gpus import VISIBLE, allowed_devices
+from anyslice.training.interrupt import EXIT_CODE
+
+TRAINING = f"""
+import os, sys, click
+from anyslice.training.gpus import own_gpus
+from anyslice.training.interrupt import Interrupts
+
+with own_gpus(int(sys.argv[1]), int(sys.argv[2]), Interrupts(), click.echo):
+    click.echo("has " + os.environ["{VISIBLE}"])
+    sys.stdin.readline()
+"""
+"""Takes GPUs, says which, and has them until it is sent a line."""
+
+CROWD = f"""
+import os, sys, time
+from anyslice.training import gpus
+from anyslice.training.interrupt import Interrupts
+
+gpus.POLL_SECONDS = 0.01
+log = os.open(sys.argv[3], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+for turn in range(3):
+    with gpus.own_gpus(int(sys.argv[1]), int(sys.argv[2]), Interrupts(), lambda text: None):
+        mine = os.environ["{VISIBLE}"]
+        os.write(log, f"+{{mine}}\\n".encode())
+        time.sleep(0.02)
+        os.write(log, f"-{{mine}}\\n".encode())
+"""
+"""Three times: takes GPUs, notes when it has them and when no longer."""
+
+
+class Machine:
+    """A machine with pretended GPUs, and the processes that were started on it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = []
+
+    def environment(self, visible, **more):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", VISIBLE))}
+        shown = {} if visible is None else {VISIBLE: visible}
+        return kept | shown | {"TMPDIR": str(self.folder), "OMP_NUM_THREADS": "1"} | more
+
+    def start(self, command, visible, **more):
+        process = subprocess.Popen(
+            command,
+            env=self.environment(visible, **more),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def training(self, visible="0,1", *, gpus=1, sharing=1, **more):
+        return self.start(
+            [sys.executable, "-c", TRAINING, str(gpus), str(sharing)], visible, **more
+        )
+
+    def crowd(self, count, visible, gpus, sharing):
+        """`count` processes at once; what they noted."""
+        log = self.folder / "log"
+        command = [sys.executable, "-c", CROWD, str(gpus), str(sharing), str(log)]
+        for process in [self.start(command, visible) for _ in range(count)]:
+            said = process.communicate(timeout=60)[0]
+            assert process.returncode == 0, said
+        return log.read_text().split()
+
+
+@pytest.fixture
+def machine(tmp_path):
+    machine = Machine(tmp_path)
+    yield machine
+    for process in machine.processes:
+        process.kill()
+        process.communicate()
+
+
+def says(process):
+    return process.stdout.readline().strip()
+
+
+def end(process):
+    said, _ = process.communicate("\n", timeout=30)
+    assert process.returncode == 0, said
+
+
+def most_at_once(notes):
+    """For each GPU how many had it at once, at most."""
+    now, most = Counter(), Counter()
+    for note in notes:
+        for device in note[1:].split(","):
+            now[device] += 1 if note[0] == "+" else -1
+            most[device] = max(most[device], now[device])
+    assert not any(now.values())
+    return most
+
+
+def test_each_training_has_a_gpu_of_its_own_and_the_next_one_waits(machine):
+    first, second = machine.training(), machine.training()
+    assert {says(first), says(second)} == {"has 0", "has 1"}
+    third = machine.training()
+    assert says(third).startswith("waiting for GPUs: 1, of 0, 1; other trainings hold the locks")
+    end(second)
+    assert says(third).startswith("has ")
+
+
+def test_a_killed_training_frees_its_gpu(machine):
+    first = machine.training("0")
+    assert says(first) == "has 0"
+    second = machine.training("0")
+    assert says(second).startswith("waiting")
+    first.kill()
+    assert says(second) == "has 0"
+
+
+def test_a_shared_gpu_has_as_many_trainings_as_it_may_and_the_least_busy_one_is_next(machine):
+    trainings = [machine.training(sharing=2) for _ in range(4)]
+    where = {process: says(process) for process in trainings}
+    assert Counter(where.values()) == {"has 0": 2, "has 1": 2}
+    on_first = [process for process in trainings if where[process] == "has 0"]
+    for process in on_first:
+        end(process)
+    again = [machine.training(sharing=2) for _ in range(2)]
+    assert [says(process) for process in again] == ["has 0", "has 0"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "sharing", "visible"), [(1, 1, "0,1"), (1, 2, "0,1"), (2, 1, "0,1,2"), (2, 2, "0,1,2")]
+)
+def test_no_gpu_has_more_trainings_than_it_may_and_all_get_their_turn(
+    machine, gpus, sharing, visible
+):
+    notes = machine.crowd(6, visible, gpus, sharing)
+    assert len(notes) == 6 * 3 * 2
+    assert all(note.count(",") == gpus - 1 for note in notes)
+    assert max(most_at_once(notes).values()) <= sharing
+
+
+def test_several_gpus_are_taken_together_or_not_at_all(machine):
+    """One that waits for two GPUs keeps none of them from one that needs one."""
+    single = machine.training("0,1")
+    assert says(single) == "has 0"
+    both = machine.training("0,1", gpus=2)
+    assert says(both).startswith("waiting for GPUs: 2, of 0, 1")
+    other = machine.training("0,1")
+    assert says(other) == "has 1"
+    end(single)
+    end(other)
+    assert says(both) == "has 0,1"
+
+
+@pytest.mark.parametrize(
+    ("visible", "devices"),
+    [
+        ("3", ["3"]),
+        ("2, 0,01", ["2", "0", "1"]),
+        ("GPU-8932f937-d72c,GPU-1ab3", ["GPU-8932f937-d72c", "GPU-1ab3"]),
+        ("MIG-GPU-8932f937/1/0", ["MIG-GPU-8932f937/1/0"]),
+        ("", []),
+        ("NoDevFiles", []),
+        ("1,-1,0", ["1"]),
+        ("1,1", []),
+    ],
+)
+def test_allowed_devices_are_those_that_cuda_would_see(monkeypatch, visible, devices):
+    monkeypatch.setenv(VISIBLE, visible)
+    assert allowed_devices() == devices
+
+
+def test_only_allowed_gpus_are_taken_whatever_they_are_called(machine):
+    names = ["7", "GPU-8932f937-d72c", "MIG-GPU-8932f937/1/0"]
+    for name in names:
+        assert says(machine.training(name)) == f"has {name}"
+    for name in names:
+        assert says(machine.training(name)).startswith("waiting")
+
+
+def test_jobs_of_slurm_do_not_wait_for_each_other(machine):
+    """In each job the first GPU is number 0, whichever it is."""
+    for job in ("41", "42"):
+        assert says(machine.training("0", SLURM_JOB_ID=job)) == "has 0"
+
+
+def test_trainings_within_a_job_of_slurm_share_its_gpus(machine):
+    trainings = [machine.training("0,1", SLURM_JOB_ID="41") for _ in range(2)]
+    assert {says(process) for process in trainings} == {"has 0", "has 1"}
+
+
+@pytest.fixture
+def command(folders, root, tmp_path):
+    """`anyslice train` at a scale that takes GPUs."""
+
+    def make(*arguments, gpus=1):
+        text = (root / "tests/scales/short.yaml").read_text()
+        assert "gpus: 0" in text
+        scale = tmp_path / "short.yaml"
+        scale.write_text(text.replace("gpus: 0", f"gpus: {gpus}"))
+        train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
+        train += ["--scale", str(scale), "--seed", "1", "--output", str(folders.output)]
+        return [*train, "--work", str(folders.work), "--data", str(folders.data), *arguments]
+
+    return make
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_ends_the_waiting(machine, command, number):
+    assert says(machine.training("0")) == "has 0"
+    waiting = machine.start(command(), "0")
+    assert says(waiting).startswith("waiting")
+    waiting.send_signal(number)
+    said = waiting.communicate(timeout=30)[0]
+    assert waiting.returncode == EXIT_CODE
+    assert f"got {number.name}, while waiting for a GPU" in said
+
+
+def test_the_time_budget_ends_the_waiting(machine, command):
+    assert says(machine.training("0")) == "has 0"
+    waiting = machine.start(command("--time-budget", "0.02"), "0")
+    assert "the time budget of 0.02 minutes is used up" in waiting.communicate(timeout=30)[0]
+    assert waiting.returncode == EXIT_CODE
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus", "why"),
+    [
+        ("", 1, "1, but CUDA_VISIBLE_DEVICES='' allows 0"),
+        ("0,1", 4, "4, but CUDA_VISIBLE_DEVICES='0,1' allows 2"),
+        pytest.param(
+            None,
+            1,
+            "1, but torch sees 0",
+            marks=pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there are GPUs"),
+        ),
+    ],
+)
+def test_gpus_that_are_not_there_are_an_error_and_no_waiting(machine, command, visible, gpus, why):
+    training = machine.start(command(gpus=gpus), visible)
+    said = training.communicate(timeout=60)[0]
+    assert training.returncode == 1
+    assert f"Error: the training takes GPUs (`gpus`, --processes): {why}" in said
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there are GPUs")
+def test_a_process_of_torchrun_takes_no_gpu_itself(machine, command):
+    """It has those that its parent took, so here it goes on, and misses the real GPU."""
+    assert says(machine.training("0")) == "has 0"
+    process = machine.start(command(), "0", WORLD_SIZE="1")
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "waiting" not in said
+    assert "torch sees none" in said
