@@ -126,15 +126,15 @@ def test_a_killed_training_frees_its_gpu(machine):
     assert says(second) == "has 0"
 
 
-def test_a_shared_gpu_has_as_many_trainings_as_it_may_and_the_least_busy_one_is_next(machine):
-    trainings = [machine.training(sharing=2) for _ in range(4)]
+def test_trainings_that_share_gpus_take_the_one_with_fewest(machine):
+    trainings = [machine.training(sharing=3) for _ in range(4)]
     where = {process: says(process) for process in trainings}
     assert Counter(where.values()) == {"has 0": 2, "has 1": 2}
-    on_first = [process for process in trainings if where[process] == "has 0"]
-    for process in on_first:
-        end(process)
-    again = [machine.training(sharing=2) for _ in range(2)]
-    assert [says(process) for process in again] == ["has 0", "has 0"]
+    for process in trainings:
+        if where[process] == "has 1":
+            end(process)
+    again = [machine.training(sharing=3) for _ in range(2)]
+    assert [says(process) for process in again] == ["has 1", "has 1"]
 
 
 @pytest.mark.parametrize(
