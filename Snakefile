@@ -26,7 +26,7 @@ DIAGRAMS = ["fig1", "fig2"]
 STARTED = time()
 
 
-container: "docker://anyslice:latest"
+container: "anyslice.sif"
 
 
 rule all:
