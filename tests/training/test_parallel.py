@@ -181,15 +181,32 @@ def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, toge
     assert outcome(calm.output)["metrics"]["execution"]["processes"] == 2
 
 
+@pytest.fixture
+def command(folders, root, tmp_path):
+    """`anyslice train` in two processes, when the first of many epochs is done."""
+    scale = tmp_path / "short.yaml"
+    text = (root / "tests/scales/short.yaml").read_text()
+    assert "epochs: 3" in text
+    scale.write_text(text.replace("epochs: 3", "epochs: 200"))
+    train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
+    train += ["--scale", scale, "--seed", "1", "--processes", "2"]
+    train += ["--output", folders.output, "--work", folders.work, "--data", folders.data]
+    process = subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert any("epoch 1/" in line for line in process.stdout)
+    return process
+
+
 @pytest.mark.slow
-def test_the_command_starts_processes_and_passes_their_exit_status_on(folders, root):
-    command = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
-    command += ["--scale", root / "tests/scales/short.yaml", "--seed", "1", "--processes", "2"]
-    command += ["--output", folders.output, "--work", folders.work, "--data", folders.data]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    for line in process.stdout:
-        if "epoch 1/" in line:
-            process.send_signal(signal.SIGTERM)
-            break
-    said = process.communicate(timeout=60)[0]
-    assert process.returncode == EXIT_CODE, said
+def test_the_command_starts_processes_and_passes_their_exit_status_on(command):
+    command.send_signal(signal.SIGTERM)
+    said = command.communicate(timeout=60)[0]
+    assert command.returncode == EXIT_CODE, said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of such a death")
+def test_the_processes_stop_in_order_when_the_command_is_killed(command):
+    command.kill()
+    said = command.communicate(timeout=60)[0]
+    assert "got SIGTERM" in said
+    assert "the same command goes on from there" in said

@@ -75,13 +75,19 @@ def train(
 
     with Interrupts(time_budget) as interrupts:
         from anyslice.params import load_scale
-        from anyslice.training.distribute import run_in_processes, started_by_torchrun
+        from anyslice.training.distribute import (
+            run_in_processes,
+            started_by_torchrun,
+            stop_with_parent,
+        )
         from anyslice.training.gpus import own_gpus
         from anyslice.training.identity import seed_folder
         from anyslice.training.lock import wait_until_free
 
         loaded = load_scale(scale)
         child = started_by_torchrun()
+        if child:
+            stop_with_parent()
         count = processes or max(1, loaded.gpus)
         gpus = count if loaded.gpus and not child else 0
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import uuid
 
@@ -12,6 +14,16 @@ from anyslice.training.interrupt import EXIT_CODE
 def started_by_torchrun() -> bool:
     """Whether this process is one of several that torchrun started."""
     return "WORLD_SIZE" in os.environ
+
+
+def stop_with_parent() -> None:
+    """Get SIGTERM when the process that started this one is killed, on Linux.
+
+    Otherwise the processes of a training would go on without it, on GPUs that are free for others.
+    """
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def run_in_processes(count: int, arguments: list[str]) -> int:
