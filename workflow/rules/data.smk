@@ -1,5 +1,12 @@
 # From a data set's sources to verified tensors or image files. Where the files of a data set lie in
 # a folder of yours, name it: --config 'sources={imagenet: /path/to/ILSVRC2012}'.
+# Such a folder is no parameter of the rule: in a clone on another machine, which needs none, a study
+# that was pulled would count as changed.
+SOURCES = " ".join(
+    f"--source-of '{name}' '{folder}'" for name, folder in config["sources"].items()
+)
+
+
 wildcard_constraints:
     dataset="[^/]+",
 
@@ -12,14 +19,8 @@ rule fetch:
         "data/sources/{dataset}/fetched.json",
     log:
         "data/sources/{dataset}/fetch.log",
-    params:
-        source=lambda w: (
-            f"--source '{config['sources'][w.dataset]}'"
-            if w.dataset in config["sources"]
-            else ""
-        ),
     shell:
-        "anyslice data fetch {wildcards.dataset} {params.source} --output {output} > {log} 2>&1"
+        "anyslice data fetch {wildcards.dataset} {SOURCES} --output {output} > {log} 2>&1"
 
 
 rule verify:

@@ -24,14 +24,28 @@ def data() -> None:
 @click.option(
     "--output", type=_FILE, help="Where to record it.  [default: data/sources/DATASET/fetched.json]"
 )
+@click.option(
+    "--source-of",
+    nargs=2,
+    multiple=True,
+    metavar="NAME FOLDER",
+    help="The source folder of the data set of that name; those of others have no effect.",
+)
 @fail_clearly
-def fetch(dataset: str, source: Path | None, output: Path | None) -> None:
+def fetch(
+    dataset: str,
+    source: Path | None,
+    output: Path | None,
+    source_of: tuple[tuple[str, str], ...],
+) -> None:
     """Find the source files of DATASET, downloading those that are nowhere here."""
     from anyslice.datasets import sources
     from anyslice.datasets.description import load_description
 
     description = load_description(dataset)
     output = output or sources.FOLDER / description.name / "fetched.json"
+    folders = {name: Path(folder) for name, folder in source_of}
+    source = source or folders.get(description.name)
     files = sources.fetch(description, downloads=output.parent, source=source)
     sources.write_fetched(output, files)
     for path in files.values():
