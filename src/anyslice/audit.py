@@ -61,7 +61,8 @@ def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
     code = code_sha256()
     for dataset, of_dataset in scale.datasets.items():
         manifest = Path("data") / dataset / "manifest.json"
-        for name, run in of_dataset.runs.items():
+        for name in of_dataset.runs:
+            run = scale.run(f"{dataset}/{name}")
             for seed in scale.seeds:
                 folder = training_folder(Path("results") / scale.name, f"{dataset}/{name}", seed)
                 if not (folder / METRICS).exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -20,7 +21,7 @@ def verify(scale: str, only_paths: bool) -> None:
     metrics.json the parameters, data and code with those of now. The exit status is 1 if anything
     is outdated. To make it anew: anyslice verify --list | xargs -r snakemake TARGET --forcerun
     """
-    from anyslice.audit import find_outdated
+    from anyslice.audit import RECORDS, find_outdated, read_records
     from anyslice.params import load_scale
 
     found = find_outdated(load_scale(scale))
@@ -33,4 +34,5 @@ def verify(scale: str, only_paths: bool) -> None:
     if found:
         click.echo(f"{len({item.path for item in found})} files are outdated")
         sys.exit(1)
-    click.echo("nothing is outdated")
+    there = sum(Path(path).exists() for path, _ in read_records(RECORDS))
+    click.echo(f"nothing is outdated, of {there} files that Snakemake has recorded")
