@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anyslice.params import ParameterError, load_scale
+from anyslice.params import ParameterError, canonical, load_scale
 
 QUICK = Path("params/quick.yaml")
 
@@ -47,6 +47,14 @@ def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        ("gpus: 0", "gpus: -1", ["key 'gpus'", "greater than or equal to 0", "-1"]),
+        (
+            "    runs:",
+            "    gpus: two\n    runs:",
+            ["fashion-mnist-quick.gpus'", "integer", '"two"'],
+        ),
+        ("role:", "gpu: 2\n    role:", ["fashion-mnist-quick.gpu'", "recipe, gpus, runs"]),
+        ("gpus: 0", "gpus: 3", ["gpus': 3 GPUs cannot share a batch of 64"]),
         ("epochs: ", "epoch: ", ["'recipe.epoch'", "choose from epochs, batch_size"]),
         ("batch_size: 64", "batch_size: '64'", ["'recipe.batch_size'", "integer", '"64"']),
         ("lr_drops: [0.5,", "lr_drops: [5,", ["'recipe.lr_drops.0'", "less than 1"]),
@@ -78,6 +86,28 @@ def test_a_run_overrides_the_scales_recipe(broken):
     dataset = next(iter(scale.datasets))
     assert scale.run(f"{dataset}/i-resnext").recipe.epochs == 3
     assert scale.run(f"{dataset}/is-resnext").recipe.epochs == scale.recipe.epochs
+
+
+def test_an_unknown_key_of_a_run_lists_the_choices(broken):
+    with pytest.raises(ParameterError, match=r"i-resnext\.gpu'; choose from network, .*, gpus"):
+        broken("      i-resnext:\n", "      i-resnext:\n        gpu: 2\n")
+
+
+def test_a_run_overrides_the_gpus_of_its_data_set_and_of_the_scale(broken):
+    scale = broken("    runs:\n", "    gpus: 4\n    runs:\n")
+    assert {scale.gpus_of(f"fashion-mnist-quick/{run}") for run in ("i-resnext", "msdnet")} == {4}
+    assert scale.gpus_of("fashion-mnist-two-level/is-resnext-levels") == scale.gpus == 0
+    scale = broken("      i-resnext:\n", "      i-resnext:\n        gpus: 2\n")
+    gpus = {run: scale.gpus_of(f"fashion-mnist-quick/{run}") for run in ("i-resnext", "msdnet")}
+    assert gpus == {"i-resnext": 2, "msdnet": 0}
+
+
+def test_the_number_of_gpus_is_no_part_of_what_a_run_is(root, broken):
+    name = "fashion-mnist-quick/i-resnext"
+    four = broken("    runs:\n", "    gpus: 4\n    runs:\n")
+    one = load_scale("quick", root / "params")
+    assert four.gpus_of(name) != one.gpus_of(name)
+    assert canonical(four.run(name)) == canonical(one.run(name))
 
 
 def test_unknown_names_list_the_choices(root):

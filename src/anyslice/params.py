@@ -2,7 +2,8 @@
 
 A *scale* is one setting of the whole study (quick, paper). It lists data sets, for each the *runs*
 (a network with its hyper-parameters and a recipe), the seeds, and the figures. A *training* is a
-run with a seed. A recipe is given once for the scale; a data set and a run may override keys of it.
+run with a seed. A recipe is given once for the scale; a data set and a run may override keys of it,
+and the number of GPUs likewise.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from anyslice.schema import ParameterError, check, read_mapping
 
 _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -150,7 +152,7 @@ class Recipe:
             network ("best-full", the authors' code), or the "last".
     """
 
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: Count
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0)]
     lr_drops: tuple[Fraction, ...]
@@ -179,13 +181,30 @@ class Run:
     hierarchy: bool = False
 
 
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ListedRun(Run):
+    """A run as a scale lists it: with how it is executed, which is no part of what it is.
+
+    Attributes:
+        gpus: GPUs of one training, on one machine; 0 trains on the CPU.
+    """
+
+    gpus: Count
+
+    @property
+    def run(self) -> Run:
+        """What it is: what decides when it must be trained again."""
+        return Run(network=self.network, recipe=self.recipe, hierarchy=self.hierarchy)
+
+
 @dataclass(frozen=True, config=_STRICT)
 class DatasetRuns:
     """The runs on one data set, and the data set of the paper whose role it plays."""
 
     role: str
     recipe: Recipe
-    runs: dict[str, Run]
+    gpus: Count
+    runs: dict[str, ListedRun]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -356,7 +375,7 @@ class Scale:
         seeds: every run is trained once with each.
         threads: CPU threads of one training; on a GPU all but one decode images, where those are
             files.
-        gpus: GPUs of one training; 0 trains on the CPU.
+        gpus: GPUs of one training unless its data set or run says otherwise; 0 trains on the CPU.
         trainings_per_gpu: trainings that share a GPU, as processes, where one does not fill it.
         checkpoint_minutes: at most this much work is lost when a training is killed.
         recipe: what every run uses unless its data set or itself overrides it.
@@ -367,9 +386,9 @@ class Scale:
     """
 
     description: str
-    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    seeds: tuple[Count, ...]
     threads: Positive
-    gpus: Annotated[int, Field(ge=0)]
+    gpus: Count
     recipe: Recipe
     datasets: dict[str, DatasetRuns]
     figures: dict[str, Figure]
@@ -384,6 +403,13 @@ class Scale:
         Raises:
             ParameterError: if the scale has no such run; the message lists those it has.
         """
+        return self._listed(name).run
+
+    def gpus_of(self, name: str) -> int:
+        """The GPUs of one training of the run called "<dataset>/<run>"; raises as `run`."""
+        return self._listed(name).gpus
+
+    def _listed(self, name: str) -> ListedRun:
         dataset, _, run = name.partition("/")
         if dataset not in self.datasets or run not in self.datasets[dataset].runs:
             choices = [f"{d}/{r}" for d, runs in self.datasets.items() for r in runs.runs]
@@ -435,24 +461,27 @@ def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
     path = Path(scale) if scale.endswith(".yaml") else folder / f"{scale}.yaml"
     raw = _read(path, folder) | {"name": path.stem, "path": str(path)}
     check(Recipe, raw.get("recipe"), path, ("recipe",))
+    check(Count, raw.get("gpus"), path, ("gpus",))
     for key, dataset in _mappings(raw, "datasets"):
         at = ("datasets", key)
-        dataset["recipe"] = _override(raw["recipe"], dataset, path, at)
+        _inherit(raw, dataset, path, at)
         for name, run in _mappings(dataset, "runs"):
-            run["recipe"] = _override(dataset["recipe"], run, path, (*at, "runs", name))
+            _inherit(dataset, run, path, (*at, "runs", name))
     checked = check(Scale, raw, path)
+    _check_shares(checked)
     _check_figures(checked)
     return checked
 
 
-def _override(
-    base: dict[str, Any], child: dict[str, Any], path: Path, at: tuple[str, ...]
-) -> dict[str, Any]:
-    """The recipe of a data set or run: the one above it with the keys that it overrides."""
+def _inherit(
+    parent: dict[str, Any], child: dict[str, Any], path: Path, at: tuple[str, ...]
+) -> None:
+    """Fill in what a data set or run takes from above: keys of the recipe, the number of GPUs."""
     keys = child.get("recipe", {})
-    merged = base | keys if isinstance(keys, dict) else keys
-    check(Recipe, merged, path, (*at, "recipe"))
-    return merged
+    child["recipe"] = parent["recipe"] | keys if isinstance(keys, dict) else keys
+    child.setdefault("gpus", parent["gpus"])
+    check(Recipe, child["recipe"], path, (*at, "recipe"))
+    check(Count, child["gpus"], path, (*at, "gpus"))
 
 
 def _read(path: Path, folder: Path) -> dict[str, Any]:
@@ -470,6 +499,17 @@ def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, 
     if not isinstance(children, dict):
         return []
     return [(name, child) for name, child in children.items() if isinstance(child, dict)]
+
+
+def _check_shares(scale: Scale) -> None:
+    """Every GPU must get an equal share of a batch."""
+    for dataset, of_dataset in scale.datasets.items():
+        for name, run in of_dataset.runs.items():
+            if run.recipe.batch_size % max(1, run.gpus):
+                raise ParameterError(
+                    f"{scale.path}: key 'datasets.{dataset}.runs.{name}.gpus': {run.gpus} GPUs "
+                    f"cannot share a batch of {run.recipe.batch_size} equally"
+                )
 
 
 def _check_figures(scale: Scale) -> None:
@@ -491,7 +531,7 @@ def _check_figures(scale: Scale) -> None:
             raise ParameterError(f"{at}': {problem}")
 
 
-def _contradictions(figure: Any, runs: dict[str, Run]) -> list[str]:
+def _contradictions(figure: Any, runs: Mapping[str, Run]) -> list[str]:
     """What is wrong between a figure and the runs that it shows."""
     match figure:
         case LevelsFigure() if not runs[figure.run].hierarchy:

@@ -17,7 +17,7 @@ from anyslice.datasets import open_dataset
 from anyslice.networks import fused
 from anyslice.params import MSDNet, Run
 from anyslice.training.interrupt import EXIT_CODE, Interrupted, Interrupts
-from anyslice.training.job import level_maps_of, run_training
+from anyslice.training.job import choose_device, level_maps_of, run_training
 from anyslice.training.loop import train
 from anyslice.training.parallel import GlobalBatchNorm, processes_of_torchrun
 
@@ -95,6 +95,14 @@ def test_no_block_evades_the_batch_norm_of_all_processes():
     assert fused.pays(images, training=True)
     with GlobalBatchNorm():
         assert not fused.pays(images, training=True)
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"^4 processes .* torch sees 2; lower `gpus`"):
+        choose_device(gpus=4)
 
 
 class Double:

@@ -41,7 +41,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
-    help="Processes that train together, sharing every batch.  [default: one per GPU]",
+    help="Processes that train together, sharing every batch.  [default: one per GPU of the run]",
 )
 @click.option(
     "--wait", is_flag=True, help="If this training is running already, wait for it, then go on."
@@ -88,8 +88,8 @@ def train(
         child = started_by_torchrun()
         if child:
             stop_with_parent()
-        count = processes or max(1, loaded.gpus)
-        gpus = count if loaded.gpus and not child else 0
+        count = processes or max(1, loaded.gpus_of(run))
+        gpus = count if loaded.gpus_of(run) and not child else 0
         try:
             if wait and not child:
                 wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)

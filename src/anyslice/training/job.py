@@ -84,8 +84,9 @@ def run_training(
     """
     make_deterministic(scale.threads, options)
     keep_freed_memory()
-    with processes_of_torchrun(gpu=scale.gpus > 0) as processes:
-        job = _Job(scale, name, seed, folders, options, processes)
+    device = choose_device(scale.gpus_of(name))
+    with processes_of_torchrun(gpu=device.type == "cuda") as processes:
+        job = _Job(scale, name, seed, folders, options, processes, device)
         with clear_write_errors(job.seed_folder), job.alone():
             if is_finished(folders.output, job.identity):
                 job.say(f"{folders.output} is finished already: nothing to do")
@@ -108,11 +109,11 @@ class _Job:
         folders: Folders,
         options: Options,
         processes: Processes,
+        device: torch.device,
     ) -> None:
         self.scale, self.name, self.seed, self.folders = scale, name, seed, folders
-        self.options, self.processes = options, processes
+        self.options, self.processes, self.device = options, processes, device
         self.training = scale.run(name)
-        self.device = choose_device(scale.gpus)
         options.check(self.device, processes.world)
         decoders = scale.threads - 1 if self.device.type == "cuda" else 0
         self.dataset = open_dataset(folders.data, workers=decoders)
@@ -251,15 +252,21 @@ class _Job:
 
 
 def choose_device(gpus: int) -> torch.device:
-    """The GPU of this process if the scale gives trainings any, or the CPU.
+    """The GPU of this process, or the CPU if `gpus` of its run is 0.
 
     Raises:
-        ValueError: if there is no GPU.
+        ValueError: if there is no GPU, or not one for each process on this machine.
     """
     if gpus == 0:
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise ValueError("the scale trains on GPUs (`gpus`), but torch sees none; set it to 0")
+        raise ValueError("the run trains on GPUs (`gpus`), but torch sees none; set it to 0")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if processes > torch.cuda.device_count():
+        raise ValueError(
+            f"{processes} processes train together, each on a GPU of its own, but torch sees "
+            f"{torch.cuda.device_count()}; lower `gpus` of the run, or --processes"
+        )
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
