@@ -33,6 +33,21 @@ def networks_of(figure):
     return [canonical(SCALE.run(run).network) for run in shown_in(figure)]
 
 
+def gpus_of(wildcards):
+    """The GPUs of one training."""
+    return SCALE.gpus_of(f"{wildcards.dataset}/{wildcards.run}")
+
+
+def time_budget(resources):
+    """How long a training may take where a job has a limit, `runtime` in minutes; else no limit.
+
+    The rest is for what comes before and after: the job's start, the last step, a checkpoint. What
+    depends on resources starts no training again, as Snakemake leaves it out of its comparison.
+    """
+    runtime = resources.get("runtime")
+    return f"--time-budget {max(runtime - 10, runtime / 2):g}" if runtime else ""
+
+
 def taxonomy_of(wildcards):
     """The label levels of a run's data set, if the run is hierarchical."""
     hierarchical = SCALE.run(f"{wildcards.dataset}/{wildcards.run}").hierarchy

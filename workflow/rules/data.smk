@@ -19,6 +19,7 @@ rule fetch:
         "data/sources/{dataset}/fetched.json",
     log:
         "data/sources/{dataset}/fetch.log",
+    localrule: True
     shell:
         "anyslice data fetch {wildcards.dataset} {SOURCES} --output {output} > {log} 2>&1"
 

@@ -14,6 +14,7 @@ for figure in DIAGRAMS:
             ),
         log:
             f"results/{figure}.log",
+        localrule: True
         params:
             figure=figure,
         shell:
@@ -35,6 +36,7 @@ rule draw:
         f"{RESULTS}/{{figure}}.log",
     wildcard_constraints:
         figure="|".join(SCALE.figures),
+    localrule: True
     params:
         scale=config["scale"],
         description=SCALE.description,

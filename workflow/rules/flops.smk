@@ -8,6 +8,7 @@ for dataset in SCALE.datasets:
             [f"{RESULTS}/flops/{run}.json" for run in runs_of(dataset)],
         log:
             f"{RESULTS}/flops/{dataset}.log",
+        localrule: True
         params:
             scale=config["scale"],
             runs=runs_of(dataset),

@@ -15,6 +15,7 @@ rule list_runs:
         f"{RESULTS}/runs.csv",
     log:
         f"{RESULTS}/runs.log",
+    localrule: True
     params:
         scale=config["scale"],
     shell:
@@ -32,6 +33,7 @@ rule check_claims:
         md=f"{RESULTS}/claims.md",
     log:
         f"{RESULTS}/claims.log",
+    localrule: True
     params:
         scale=config["scale"],
         description=SCALE.description,
@@ -72,6 +74,7 @@ rule write_pages:
         captions=expand(f"{RESULTS}/report/{{figure}}.rst", figure=SCALE.figures),
     log:
         f"{RESULTS}/report/pages.log",
+    localrule: True
     params:
         scale=config["scale"],
         parameters=canonical(SCALE),

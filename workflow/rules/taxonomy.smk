@@ -5,6 +5,7 @@ rule fetch_parents:
         "data/sources/{dataset}/parents.txt",
     log:
         "data/sources/{dataset}/parents.log",
+    localrule: True
     shell:
         "anyslice taxonomy-parents --dataset {wildcards.dataset} --output {output} > {log} 2>&1"
 
@@ -20,6 +21,7 @@ rule taxonomy:
         f"{RESULTS}/taxonomy/{{dataset}}.json",
     log:
         f"{RESULTS}/taxonomy/{{dataset}}.log",
+    localrule: True
     params:
         wordnet=lambda w, input: Path(input.wordnet).parent,
         parents=lambda w, input: f"--parents {input.parents}" if input.parents else "",
@@ -42,6 +44,7 @@ rule taxonomy_figure:
         ),
     log:
         "results/taxonomy-{dataset}.log",
+    localrule: True
     params:
         stem=lambda w, output: Path(output.pdf).with_suffix(""),
     shell:

@@ -13,16 +13,18 @@ rule train:
         f"{TRAINING}/train.log",
     benchmark:
         f"{TRAINING}/benchmark.tsv"
-    threads: SCALE.threads
+    threads: lambda w: SCALE.threads * max(1, gpus_of(w))
     resources:
-        gpu=SCALE.gpus,
+        gpu=gpus_of,
     params:
         folder=lambda w, output: Path(output.metrics).parent,
         scale=config["scale"],
         taxonomy=lambda w, input: (
             f"--taxonomy {input.taxonomy}" if input.taxonomy else ""
         ),
+        budget=lambda w, resources: time_budget(resources),
         run=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}")),
     shell:
         "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale}"
-        " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} --wait > {log} 2>&1"
+        " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} {params.budget} --wait"
+        " > {log} 2>&1"

@@ -1,0 +1,122 @@
+"""profiles/slurm on a real SLURM of two nodes: whatever ends a training early, it goes on."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from anyslice.files import read_json
+
+CLUSTER = Path(__file__).parents[1] / "slurm"
+CANNOT = 77
+SCALE = "tests/scales/slurm.yaml"
+TARGET = "results/fig4a.pdf"
+DATASET = "fashion-mnist-quick"
+RUNS = ("i-resnext", "is-resnext", "resnext-11")
+
+# What the profile asks for a training, but with a limit of a minute at the first attempt, and one
+# GPU, of a named type: the scale trains on CPUs.
+OF_A_TRAINING = {
+    "slurm_partition": "gpu",
+    "mem_mb": 16000,
+    "gpu": 1,
+    "gpu_model": "pretended",
+    "runtime": "1 if attempt == 1 else 60",
+}
+BUDGET_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A SLURM, with the profile's partitions; gone afterwards."""
+    up = subprocess.run([CLUSTER / "up"], capture_output=True, text=True)
+    if up.returncode == CANNOT:
+        pytest.skip(up.stderr.strip().splitlines()[-1])
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield
+    finally:
+        subprocess.run([CLUSTER / "down"], check=True)
+
+
+@pytest.fixture(scope="module")
+def project(cluster, tmp_path_factory, copy_repository, run) -> Path:
+    """A copy of the repository's files, with the data."""
+    folder = copy_repository(tmp_path_factory.mktemp("project"))
+    data = ["snakemake", "--cores", "1", f"data/{DATASET}/manifest.json"]
+    run(folder, *data, "--config", f"scale={SCALE}")
+    return folder
+
+
+@pytest.fixture
+def snakemake(project, start):
+    """Snakemake with the profile, at work; what it says is in the file `said`."""
+    command = ["snakemake", TARGET, "--workflow-profile", "profiles/slurm"]
+    command += ["--config", f"scale={SCALE}", "--set-resources"]
+    command += [f"train:{name}={value}" for name, value in OF_A_TRAINING.items()]
+    process = start(project, "sh", "-c", f"exec {shlex.join(command)} > said 2>&1")
+    yield process
+    if process.poll() is None:
+        process.kill()  # its jobs end with the cluster
+        process.wait()
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def job_of(run: str) -> str:
+    """The number of the SLURM job that trains a run."""
+    jobs = slurm("squeue", "--noheader", "--states=RUNNING", "--format=%i %k").splitlines()
+    return next(job.split()[0] for job in jobs if f"_{run}_" in job)
+
+
+def log_of(project: Path, run: str) -> str:
+    return (project / f"results/slurm/runs/{DATASET}/{run}/seed1/train.log").read_text()
+
+
+def pause_all(project: Path, snakemake: subprocess.Popen) -> dict[str, int]:
+    """Stop each training's process, by run, as soon as it has saved a checkpoint."""
+    paused: dict[str, int] = {}
+    end = time.monotonic() + 120
+    while len(paused) < len(RUNS):
+        for progress in (project / "work/slurm" / DATASET).glob("*/seed1/*/progress.json"):
+            run = progress.parts[-4]
+            if run not in paused and list(progress.parent.glob("epoch*.json")):
+                paused[run] = read_json(progress)["pid"]
+                os.kill(paused[run], signal.SIGSTOP)
+        in_time = time.monotonic() < end and snakemake.poll() is None
+        assert in_time, f"only {list(paused)} at work\n{(project / 'said').read_text()}"
+        time.sleep(0.1)
+    return paused
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_however_its_job_ends(project, snakemake, run):
+    """One is cancelled; one hangs until SLURM's limit; one is so slow that its budget runs out."""
+    cancelled, hanging, slow = RUNS
+    processes = pause_all(project, snakemake)
+    paused = time.monotonic()
+    assert "gpu:pretended:1" in slurm("scontrol", "show", "job", job_of(hanging))
+    slurm("scontrol", "update", f"JobId={job_of(slow)}", "TimeLimit=10")  # its budget stays
+    slurm("scontrol", "update", f"JobId={job_of(hanging)}", "EndTime=now")
+    slurm("scancel", job_of(cancelled))
+    time.sleep(max(0, BUDGET_SECONDS - (time.monotonic() - paused)))
+    os.kill(processes[slow], signal.SIGCONT)
+
+    snakemake.wait(timeout=240)
+    said = (project / "said").read_text()
+    assert snakemake.returncode == 0, said
+    assert (project / TARGET).stat().st_size > 0
+    ends = re.findall(r"SLURM status is: '(\w+)'", said)
+    assert sorted(ends) == ["CANCELLED", "FAILED", "TIMEOUT"], said
+    for name in RUNS:
+        assert "going on from the checkpoint of epoch" in log_of(project, name)
+
+    again = run(project, "snakemake", "-n", "--cores", "1", TARGET, "--config", f"scale={SCALE}")
+    assert "Nothing to be done" in again.stdout, "without the profile, it is the same study"
