@@ -10,6 +10,7 @@ from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
+from anyslice.cli.hours import hours
 from anyslice.cli.make import make
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
@@ -34,6 +35,7 @@ for verb in (
     train,
     status,
     flops,
+    hours,
     figure,
     runs,
     claims,
