@@ -155,6 +155,23 @@ def test_a_changed_comment_does_nothing(project, scale_file):
 
 
 @pytest.mark.slow
+def test_more_gpus_and_a_time_limit_train_nothing_again(project, scale_file):
+    """How trainings are executed, here or by a cluster's profile, is no part of the study."""
+    role = "    role: CIFAR-10\n"
+    assert role in scale_file.read_text()
+    scale_file.write_text(scale_file.read_text().replace(role, f"{role}    gpus: 4\n"))
+    assert jobs(snakemake(project, "-n", TARGET, "--set-resources", "train:runtime=60")) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "budget"), [(60, "50"), (15, "7.5")])
+def test_under_a_time_limit_a_training_has_a_time_budget_below_it(project, limit, budget):
+    limited = ["--forcerun", "train", "--set-resources", f"train:runtime={limit}"]
+    said = snakemake(project, "-n", "--printshellcmds", TARGET, *limited)
+    assert f" --time-budget {budget} " in said.stdout + said.stderr
+
+
+@pytest.mark.slow
 def test_deleted_metrics_retrain_that_training_alone(project):
     metrics = project / "results/tiny/runs/fashion-mnist-quick/is-resnext/seed1/metrics.json"
     content = metrics.read_bytes()

@@ -83,7 +83,7 @@ def estimate(name: str, teramacs: float, gpus: int, share: float, peak: float) -
 
 
 def as_markdown(estimates: Iterable[Estimate], seeds: int) -> str:
-    """The estimates as a table, with the sum over all runs and seeds."""
+    """The estimates as a table, two digits each, with the sum over all runs and seeds."""
     lines = [
         "| run | 10^15 MACs | share of peak | GPUs | hours | GPU hours | "
         f"GPU hours, {seeds} seeds |",
@@ -92,8 +92,14 @@ def as_markdown(estimates: Iterable[Estimate], seeds: int) -> str:
     total = 0.0
     for row in estimates:
         total += row.gpu_hours * seeds
+        amounts = [row.wall_hours, row.gpu_hours, row.gpu_hours * seeds]
+        hours = " | ".join(map(_two_digits, amounts))
         lines.append(
-            f"| {row.run} | {row.teramacs / 1e3:.1f} | {row.share:.1%} | {row.gpus} "
-            f"| {row.wall_hours:.1f} | {row.gpu_hours:.1f} | {row.gpu_hours * seeds:.0f} |"
+            f"| {row.run} | {_two_digits(row.teramacs / 1e3)} | {row.share:.1%} | {row.gpus} "
+            f"| {hours} |"
         )
     return "\n".join([*lines, f"| all | | | | | | {total:.0f} |"])
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
