@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from anyslice.files import read_json
 
@@ -64,6 +65,15 @@ def snakemake(project, start):
     if process.poll() is None:
         process.kill()  # its jobs end with the cluster
         process.wait()
+
+
+def test_the_profile_has_all_that_the_default_profile_has(root):
+    default, slurm = (
+        yaml.safe_load((root / f"profiles/{name}/config.yaml").read_text())
+        for name in ("default", "slurm")
+    )
+    assert default.keys() == slurm.keys() & default.keys()
+    assert {key for key in default if default[key] != slurm[key]} == {"cores"}
 
 
 def slurm(*command: str) -> str:
