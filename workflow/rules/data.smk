@@ -1,7 +1,8 @@
 # From a data set's sources to verified tensors or image files. Where the files of a data set lie in
 # a folder of yours, name it: --config 'sources={imagenet: /path/to/ILSVRC2012}'.
-# Such a folder is no parameter of the rule: in a clone on another machine, which needs none, a study
-# that was pulled would count as changed.
+# Such a folder must not decide when data are fetched again: in a clone on another machine, which needs
+# none, a study that was pulled would count as changed. Snakemake compares no parameter that is
+# a function of the output.
 SOURCES = " ".join(
     f"--source-of '{name}' '{folder}'" for name, folder in config["sources"].items()
 )
@@ -20,8 +21,10 @@ rule fetch:
     log:
         "data/sources/{dataset}/fetch.log",
     localrule: True
+    params:
+        sources=lambda w, output: SOURCES,
     shell:
-        "anyslice data fetch {wildcards.dataset} {SOURCES} --output {output} > {log} 2>&1"
+        "anyslice data fetch {wildcards.dataset} {params.sources} --output {output} > {log} 2>&1"
 
 
 rule verify:
