@@ -34,7 +34,7 @@ killtest: install
 	KILLS=50 pytest -s tests/training/test_kill.py
 
 crashtest: install
-	KILLS=20 pytest -s tests/workflow/test_kill.py
+	KILLS=20 pytest -s tests/workflow/test_crash.py
 
 check: install
 	ruff format --check .

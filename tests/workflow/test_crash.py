@@ -1,6 +1,6 @@
 """Figure 4a at the quick scale while everything is killed, at random moments.
 
-    KILLS=20 KILL_SEED=7 pytest -s tests/workflow/test_kill.py
+    KILLS=20 KILL_SEED=7 pytest -s tests/workflow/test_crash.py
 
 Trainings, Snakemake and `dvc repro` get a real SIGKILL. After each of the latter two the documented
 command starts again at once, beside what the dead one has left running.
