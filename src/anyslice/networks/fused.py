@@ -18,6 +18,7 @@ Everything else (GPUs, eval mode, tensors that are not channels_last) takes the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -27,9 +28,6 @@ from torch.nn import functional as F
 from torch.overrides import has_torch_function
 
 aten = torch.ops.aten
-
-FILLING = 64
-"""Channels from which PyTorch's BN kernels run at full speed: fewer are folded up to this."""
 
 NARROW = 16
 """Output channels below which oneDNN's 1x1 convolution is slower than a matrix product.
@@ -110,91 +108,69 @@ class _Block(torch.autograd.Function):
         b = F.conv2d(z2, weight2, padding=1, groups=groups[1])
         z3, *stats3 = _norm_relu(b, norms[2])
         y = F.conv2d(z3, weight3, groups=groups[2]).add_(x)
-        gammas = [norm.weight for norm in norms]
         statistics = (*stats1, *stats2, *stats3)
-        ctx.save_for_backward(x, a, b, z1, z2, z3, *arguments[:3], *gammas, *statistics)
+        ctx.save_for_backward(x, a, b, z1, z2, z3, *arguments[:3], *statistics)
         ctx.groups = groups
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, a, b, z1, z2, z3, *rest = ctx.saved_tensors
-        weight1, weight2, weight3, gamma1, gamma2, gamma3, *statistics = rest
+        x, a, b, z1, z2, z3, weight1, weight2, weight3, *statistics = ctx.saved_tensors
+        stats1, stats2, stats3 = statistics[:4], statistics[4:8], statistics[8:]
         grad_y = grad.contiguous(memory_format=torch.channels_last)
 
         g, grad_weight3 = _conv3_backward(grad_y, z3, weight3, ctx.groups[2])
-        g, grad_gamma3, grad_beta3 = _norm_relu_backward(g, b, z3, gamma3, *statistics[4:6])
+        g, grad_gamma3, grad_beta3 = _norm_relu_backward(g, b, stats3)
         g, grad_weight2 = _conv_backward(g, z2, weight2, 1, ctx.groups[1])
-        g, grad_gamma2, grad_beta2 = _norm_relu_backward(g, a, z2, gamma2, *statistics[2:4])
+        g, grad_gamma2, grad_beta2 = _norm_relu_backward(g, a, stats2)
         grad_weight1 = _weight_gradient(g, z1)
         g = F.conv2d(g, weight1.transpose(0, 1))
-        g, grad_gamma1, grad_beta1 = _norm_relu_backward(g, x, z1, gamma1, *statistics[0:2])
+        grad_x, grad_gamma1, grad_beta1 = _norm_relu_backward(g, x, stats1, residual=grad_y)
 
         convs = (grad_weight1, grad_weight2, grad_weight3)
         norms = (grad_gamma1, grad_beta1, grad_gamma2, grad_beta2, grad_gamma3, grad_beta3)
-        return (g.add_(grad_y), *convs, *norms, None, None)
+        return (grad_x, *convs, *norms, None, None)
 
 
-def _norm_relu(x: Tensor, norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
-    """relu(bn(x)), and the mean and 1 / standard deviation of each channel of the batch."""
-    C, fold = x.shape[1], _fold(x)
-    running = (norm.running_mean, norm.running_var)
-    if fold == 1:
-        z, mean, inverse = aten.native_batch_norm(
-            x, norm.weight, norm.bias, *running, True, norm.momentum, norm.eps
-        )
-        return z.relu_(), mean, inverse
-    folded = _folded(x, fold)
-    means, variances = (
-        s.view(fold, C) for s in aten.batch_norm_update_stats(folded, None, None, 0.0)
-    )
-    mean = means.mean(0)
-    variance = variances.mean(0) + (means - mean).square_().mean(0)
+def _norm_relu(x: Tensor, norm: Norm) -> tuple[Tensor, ...]:
+    """relu(bn(x)) = relu(scale x + shift); mean, 1 / standard deviation, scale and shift, (C,)."""
+    from anyslice.networks import kernels  # takes half a second, which other networks need not wait
+
+    means, variances = kernels.statistics(x)
+    between, mean = torch.var_mean(means, 0, correction=0)
+    variance = variances.mean(0).add_(between)
     inverse = (variance + norm.eps).rsqrt_()
-    pixels = x.numel() // C
+    pixels = x.numel() // x.shape[1]
     norm.running_mean.lerp_(mean, norm.momentum)
-    norm.running_var.lerp_(variance * (pixels / max(1, pixels - 1)), norm.momentum)
+    norm.running_var.lerp_(variance.mul_(pixels / max(1, pixels - 1)), norm.momentum)
     scale = norm.weight * inverse
     shift = torch.addcmul(norm.bias, mean, scale, value=-1)
-    z = torch.addcmul(_beside(shift, fold), _rows(x, fold), _beside(scale, fold)).relu_()
-    return _image(z, x), mean, inverse
+    return kernels.scale_relu(x, scale, shift), mean, inverse, scale, shift
 
 
 def _norm_relu_backward(
-    grad: Tensor, x: Tensor, z: Tensor, gamma: Tensor, mean: Tensor, inverse: Tensor
+    grad: Tensor,
+    x: Tensor,
+    statistics: Sequence[Tensor],
+    residual: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x, gamma and beta, given that of z = relu(bn(x)), which is overwritten."""
-    aten.threshold_backward.grad_input(grad, z, 0, grad_input=grad)
-    C, fold = x.shape[1], _fold(x)
-    if fold == 1:
-        return cast(
-            tuple[Tensor, Tensor, Tensor],
-            aten.native_batch_norm_backward(
-                grad, x, gamma, None, None, mean, inverse, True, 0.0, [True, True, True]
-            ),
-        )
-    _, grad_gammas, grad_betas = aten.native_batch_norm_backward(
-        _folded(grad, fold),
-        _folded(x, fold),
-        None,
-        None,
-        None,
-        mean.repeat(fold),
-        inverse.repeat(fold),
-        True,
-        0.0,
-        [False, True, True],
-    )
-    grad_gamma, grad_beta = grad_gammas.view(fold, C).sum(0), grad_betas.view(fold, C).sum(0)
-    # dx = scale (g - mean of g - normalised x * mean of (g * normalised x)) = scale g + p x + q
-    pixels = x.numel() // C
-    scale = gamma * inverse
-    p = scale * inverse * grad_gamma / -pixels
-    q = torch.addcmul(scale * grad_beta / -pixels, p, mean, value=-1)
-    grad_x = torch.addcmul(_beside(q, fold), _rows(x, fold), _beside(p, fold))
-    grad_x.addcmul_(_rows(grad, fold), _beside(scale, fold))
-    return _image(grad_x, x), grad_gamma, grad_beta
+    """The gradients of x (plus `residual`), gamma and beta, given that of relu(bn(x)).
+
+    The one given is overwritten.
+    """
+    from anyslice.networks import kernels
+
+    mean, inverse, scale, shift = statistics
+    grad_beta, products = kernels.gradient_sums(grad, x, scale, shift, mean)
+    grad_gamma = products.mul_(inverse)
+    # dx = scale (g - mean of g - normalised x * mean of (g * normalised x))
+    #    = scale g + slope x + offset, where g is 0 where the ReLU is
+    pixels = x.numel() // x.shape[1]
+    slope = (scale * inverse).mul_(grad_gamma).mul_(-1 / pixels)
+    offset = (scale * grad_beta).mul_(-1 / pixels).addcmul_(slope, mean, value=-1)
+    grad_x = kernels.input_gradient(grad, x, scale, shift, slope, offset, residual)
+    return grad_x, grad_gamma, grad_beta
 
 
 def _project(x: Tensor, weight: Tensor) -> Tensor:
@@ -237,30 +213,12 @@ def _weight_gradient(grad: Tensor, z: Tensor) -> Tensor:
     return cast(Tensor, grad_weight)
 
 
-def _fold(x: Tensor) -> int:
-    """How often the channels of x must stand side by side to be FILLING; a divisor of pixels."""
-    C, pixels = x.shape[1], x.numel() // x.shape[1]
-    fold = 1
-    while fold * C < FILLING and pixels % (2 * fold) == 0:
-        fold *= 2
-    return fold
-
-
-def _rows(x: Tensor, fold: int = 1) -> Tensor:
-    """A view of channels_last x as a matrix (pixels / fold, fold C)."""
-    return x.permute(0, 2, 3, 1).reshape(-1, fold * x.shape[1])
-
-
-def _folded(x: Tensor, fold: int) -> Tensor:
-    """A view of channels_last x as one image of fold C channels, (1, fold C, pixels / fold, 1)."""
-    return _rows(x, fold).t()[None, :, :, None]
+def _rows(x: Tensor) -> Tensor:
+    """A view of channels_last x as a matrix (pixels, C)."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
 def _image(rows: Tensor, like: Tensor) -> Tensor:
     """A view of a matrix of pixels as channels_last images of `like`'s number and size."""
     N, _, height, width = like.shape
     return rows.view(N, height, width, -1).permute(0, 3, 1, 2)
-
-
-def _beside(channels: Tensor, fold: int) -> Tensor:
-    return channels.repeat(fold)
