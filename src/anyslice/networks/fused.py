@@ -5,11 +5,9 @@
 It computes what the plain modules compute, with fewer passes over memory, which on a CPU is what
 BN, ReLU and the sum cost (as much as the convolutions):
 
-- ReLU, its backward pass, the residual sum and the sum of the two gradients of x work in place:
-  they allocate nothing. The plain
-  modules write a new tensor of x's size for each of the first three.
-- BN of few channels sees r channels' worth of pixels side by side as r times as many channels, so
-  that a vector register is full; the r partial statistics are combined exactly.
+- BN with ReLU takes one pass for the statistics and one for the result, and so does its backward
+  pass, which adds the gradient that comes past the block as well (`kernels.py`).
+- The residual sum works in place.
 - A 1x1 convolution to few channels is a plain matrix product over (pixels, channels), and the
   weight gradient of every 1x1 convolution is computed with the narrower side as the input.
 
