@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from numba.core.caching import CompileResultCacheImpl
 
 from anyslice.networks import kernels
 
@@ -64,3 +65,13 @@ def test_another_memory_layout_is_refused():
         kernels.statistics(x.contiguous())
     with pytest.raises(ValueError, match="scale with strides"):
         kernels.scale_relu(x, torch.ones(8)[::2], one)
+
+
+@pytest.mark.slow
+def test_where_no_folder_can_be_written_they_are_compiled_all_the_same(monkeypatch):
+    x = channels_last(2, 4, 4, 4)
+    expected = all_kernels(x)
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+    compiled = kernels._compiled.__wrapped__(x.dtype)
+    monkeypatch.setattr(kernels, "_compiled", lambda _: compiled)
+    assert all(map(torch.equal, all_kernels(x), expected))

@@ -333,6 +333,13 @@ def _input_gradient(pointer: Any) -> None:
 def _compiled(dtype: torch.dtype) -> _Kernels:
     """The kernels for float32 or float64."""
     task = numba.from_dtype(np.dtype(_TASKS[dtype]))
-    compile_ = cfunc(types.void(types.CPointer(task)), cache=True)
+    signature = types.void(types.CPointer(task))
     functions = (_statistics, _scale_relu, _gradient_sums, _input_gradient)
-    return _Kernels(*(compile_(function) for function in functions))
+    return _Kernels(*(_compile(function, signature) for function in functions))
+
+
+def _compile(function: Callable[[Any], None], signature: Any) -> Any:
+    try:
+        return cfunc(signature, cache=True)(function)
+    except RuntimeError:  # neither this folder nor the user's can be written: compile every time
+        return cfunc(signature)(function)
