@@ -1,7 +1,8 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make test      all tests
 # make verify    what is outdated at the scale SCALE (quick), and why
-# make bench     speed of training and augmentation on this CPU, results/bench.json
+# make bench     speed of training and augmentation on this CPU, results/bench.json; I-ResNeXt with one
+#                thread too, as the quick scale trains
 # make check     formatting, lint and types
 # make killtest  50 kills of trainings at random moments; KILL_SEED=7 draws other moments
 # make crashtest 20 kills of trainings, Snakemake and DVC while Figure 4a is made
@@ -29,6 +30,7 @@ verify: install
 
 bench: install
 	anyslice bench --output results/bench.json
+	anyslice bench i-resnext --threads 1 --output results/bench-one-thread.json
 
 killtest: install
 	KILLS=50 pytest -s tests/training/test_kill.py

@@ -51,6 +51,7 @@ def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | N
         torch.set_num_threads(threads)
     keep_freed_memory()
     speeds = {}
+    click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**benchmark.machine()))
     click.echo(benchmark.HEADER)
     for name, speed in benchmark.bench(networks or tuple(benchmark.CIFAR_SIZES), rounds):
         click.echo(benchmark.as_line(name, speed))
