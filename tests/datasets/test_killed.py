@@ -12,18 +12,15 @@ from made import EMBEDDED, ROOT, make
 from anyslice.datasets import DataError, open_dataset
 from anyslice.datasets.description import load_description
 
-COUNTS = "train: 700, validation: 50, test: 250"
+DESCRIPTION = ROOT / "params/datasets/fashion-mnist-files.yaml"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("written", [1, 800])
+@pytest.mark.parametrize("written", [1, 300])
 def test_a_killed_preparation_is_no_data_set_and_is_made_good(tmp_path, written):
-    text = (ROOT / "params/datasets/fashion-mnist-files.yaml").read_text()
-    few = text.replace("train: 4500, validation: 500, test: 1000", COUNTS)
-    assert few != text
-    (tmp_path / "few.yaml").write_text(few)
+    """Killed when so many of its 6,000 files are there: long before the last, on any machine."""
     output = tmp_path / "out"
-    arguments = [str(tmp_path / "few.yaml"), "--source", str(EMBEDDED), "--output", str(output)]
+    arguments = [str(DESCRIPTION), "--source", str(EMBEDDED), "--output", str(output)]
     running = subprocess.Popen(
         [sys.executable, "-m", "anyslice", "data", "prepare", *arguments], stderr=subprocess.DEVNULL
     )
@@ -33,6 +30,6 @@ def test_a_killed_preparation_is_no_data_set_and_is_made_good(tmp_path, written)
     assert running.wait() == -signal.SIGKILL
     with pytest.raises(DataError, match="is not a prepared data set"):
         open_dataset(output)
-    make(load_description(str(tmp_path / "few.yaml")), EMBEDDED, output)
-    assert open_dataset(output).counts["train"] == 700
+    make(load_description(str(DESCRIPTION)), EMBEDDED, output)
+    assert open_dataset(output).counts["train"] == 4500
     assert not (output / ".part").exists()
