@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,11 +76,11 @@ def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
 
 def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Snakemake's records: the output's path, and what it was made from."""
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file, output in _record_files(folder):
         try:
-            yield output_of(file, folder), json.loads(file.read_text(encoding="utf-8"))
+            yield output, json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
-            continue  # being written, or no record
+            continue  # being written
 
 
 def output_of(record: Path, folder: Path) -> str:
@@ -102,6 +103,15 @@ def forget_missing(since: float, records: Path = RECORDS) -> None:
         since: seconds since the epoch; older records stay, so that a clone may lack files.
         records: Snakemake's.
     """
-    for record in [path for path in records.rglob("*") if path.is_file()]:
-        if record.stat().st_mtime >= since and not Path(output_of(record, records)).exists():
+    for record, output in _record_files(records):
+        if record.stat().st_mtime >= since and not Path(output).exists():
             record.unlink()
+
+
+def _record_files(folder: Path) -> list[tuple[Path, str]]:
+    """Snakemake's files of records, each with the path of the output that it is about."""
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with suppress(ValueError):  # no record
+            found.append((file, output_of(file, folder)))
+    return found

@@ -135,3 +135,16 @@ def test_sub_features_above_k_change_no_bit_of_sub_network_k_in_training():
     other = other.contiguous(memory_format=torch.channels_last)
     assert fused.pays(x, training=True)
     assert torch.equal(block(x)[:, :8], block(other)[:, :8])
+
+
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
+def test_in_bfloat16_the_plain_modules_train(name, monkeypatch):
+    monkeypatch.setattr(fused, "SMALLEST", 0)
+    network = build(name, L=3, W=8, B=2, C=2, K=2, classes=10, image_size=8)
+    network.to(memory_format=torch.channels_last).train()
+    images = torch.randn(4, 3, 8, 8).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(images)
+    assert all(of_one.dtype == torch.bfloat16 for of_one in logits)
+    torch.stack(logits).float().sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())

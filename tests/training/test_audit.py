@@ -68,6 +68,7 @@ def test_only_new_records_of_missing_outputs_are_forgotten():
     os.utime(old, (0, 0))
     for name in ("old.pdf", "new.pdf"):
         Path(name).unlink()
+    (RECORDS / "no-record!").touch()
     forget_missing(since=1e6)
     assert (old.exists(), new.exists(), there.exists()) == (True, False, True)
     assert {path for path, _ in read_records(RECORDS)} == {"old.pdf", "there.pdf"}

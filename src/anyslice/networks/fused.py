@@ -69,11 +69,14 @@ def norm_of(bn: nn.BatchNorm2d, width: int) -> Norm:
 def pays(x: Tensor, *, training: bool) -> bool:
     """Whether `residual_block` is both applicable to x and faster than the plain modules.
 
-    Not while someone overrides torch's functions, as training in several processes does for BN.
+    Not in reduced precision, for which there are no kernels, nor while someone overrides torch's
+    functions, as training in several processes does for BN.
     """
     return (
         training
         and x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled("cpu")
         and x.numel() >= SMALLEST
         and x.shape[1] > 1
         and x.is_contiguous(memory_format=torch.channels_last)
