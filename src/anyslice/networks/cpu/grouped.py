@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from numba import carray, njit
+from numba import njit
 from torch import Tensor
 
 from anyslice.networks.cpu import threads
@@ -36,7 +36,7 @@ from anyslice.networks.cpu.parts import (
     to_moments,
     vector_at,
 )
-from anyslice.networks.cpu.threads import take
+from anyslice.networks.cpu.threads import parts_taken, task_at
 from anyslice.networks.cpu.vectors import (
     activate,
     fetch,
@@ -215,16 +215,12 @@ def _backward(task: Any, part: int) -> None:
 
 
 def _run_forward(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _forward(task, part)
-        part = take(pointer)
 
 
 def _run_backward(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _backward(task, part)
-        part = take(pointer)

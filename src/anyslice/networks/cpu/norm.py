@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import carray, njit
+from numba import njit
 from torch import Tensor
 
 from anyslice.networks.cpu import threads
@@ -24,7 +24,7 @@ from anyslice.networks.cpu.parts import (
     to_moments,
     vector_at,
 )
-from anyslice.networks.cpu.threads import take
+from anyslice.networks.cpu.threads import parts_taken, task_at
 from anyslice.networks.cpu.vectors import upstream
 
 
@@ -169,24 +169,20 @@ def _add_residual(task: Any, part: int) -> None:
 
 
 def _run_moments(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _moments(task, part)
-        part = take(pointer)
 
 
 def _run_normalise(pointer: Any) -> None:
-    _normalise(carray(pointer, 1)[0])
+    _normalise(task_at(pointer))
 
 
 def _run_upstream(pointer: Any) -> None:
-    _upstream(carray(pointer, 1)[0])
+    _upstream(task_at(pointer))
 
 
 def _run_add_residual(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _add_residual(task, part)
-        part = take(pointer)

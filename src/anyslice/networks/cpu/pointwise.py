@@ -38,7 +38,7 @@ from anyslice.networks.cpu.parts import (
     upstream_tile,
     vector_at,
 )
-from anyslice.networks.cpu.threads import pointer_to, take
+from anyslice.networks.cpu.threads import parts_taken, pointer_to, task_at
 from anyslice.networks.cpu.vectors import product, product_of_half, product_of_row
 
 
@@ -222,24 +222,18 @@ def _backward(task: Any, part: int) -> None:
 
 
 def _run_forward(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _forward(task, part)
-        part = take(pointer)
 
 
 def _run_forward_residual(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _forward_residual(task, part)
-        part = take(pointer)
 
 
 def _run_backward(pointer: Any) -> None:
-    task = carray(pointer, 1)[0]
-    part = take(pointer)
-    while part < task.parts:
+    task = task_at(pointer)
+    for part in parts_taken(pointer):
         _backward(task, part)
-        part = take(pointer)

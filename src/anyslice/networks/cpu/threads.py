@@ -6,7 +6,7 @@ import ctypes
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,12 +14,12 @@ import numba
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import cfunc, types
+from numba import carray, cfunc, njit, types
 from numba.extending import intrinsic
 from torch import Tensor
 
 _INTEGERS = (
-    "taken",  # parts that threads took; the first, for `take` counts at the task's address
+    "taken",  # parts that threads took; the first, for `_take` counts at the task's address
     "parts",
     "images",
     "height",
@@ -75,7 +75,7 @@ def run(
     numbers: Mapping[str, float],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Call a function in all threads with one task, whose parts they `take`.
+    """Call a function in all threads with one task, whose parts they share.
 
     Args:
         function: to be compiled; its argument is a pointer to the task.
@@ -162,5 +162,21 @@ def _type_take(_: Any, counter: Any) -> Any:
 pointer_to: Callable[[int, float], Any] = intrinsic(_type_pointer)
 """For compiled functions: an address as a pointer to numbers of the second argument's type."""
 
-take: Callable[[Any], int] = intrinsic(_type_take)
-"""For compiled functions: the task's next part; no two threads get the same."""
+# Add 1 to the integer at a pointer and return what it was: no two threads get the same.
+_take: Callable[[Any], int] = intrinsic(_type_take)
+
+
+@njit
+def task_at(pointer: Any) -> Any:
+    """For compiled functions: the task that they were called with."""
+    return carray(pointer, 1)[0]
+
+
+@njit
+def parts_taken(pointer: Any) -> Iterator[int]:
+    """For compiled functions: the parts of the task that fall to this thread."""
+    parts = task_at(pointer).parts
+    part = _take(pointer)
+    while part < parts:
+        yield part
+        part = _take(pointer)
