@@ -128,6 +128,14 @@ def test_what_is_compiled_belongs_to_the_content_of_all_its_files(tmp_path):
     assert threads.cache_folder([caller, callee], tmp_path) != before
 
 
+def test_it_is_kept_with_the_user_where_the_package_cannot_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(threads.numba.config, "CACHE_DIR", "")
+    assert threads._cache_base(tmp_path) == tmp_path / "__pycache__"
+    monkeypatch.setattr(threads.os, "access", lambda *_: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert threads._cache_base(tmp_path) == tmp_path / "cache/anyslice"
+
+
 @pytest.mark.slow
 def test_where_no_folder_can_be_written_they_are_compiled_all_the_same(monkeypatch):
     x = normal(2, 4, 4, 16)

@@ -127,10 +127,17 @@ def cache_folder(sources: Iterable[Path], within: Path) -> Path:
     return within / digest.hexdigest()[:16]
 
 
+def _cache_base(here: Path) -> Path:
+    """What NUMBA_CACHE_DIR says, else beside the source, else the user's cache folder."""
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR)
+    if os.access(here, os.W_OK):
+        return here / "__pycache__"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anyslice"
+
+
 _HERE = Path(__file__).parent
-numba.config.CACHE_DIR = str(
-    cache_folder(_HERE.glob("*.py"), Path(numba.config.CACHE_DIR or _HERE / "__pycache__"))
-)
+numba.config.CACHE_DIR = str(cache_folder(_HERE.glob("*.py"), _cache_base(_HERE)))
 
 
 @functools.cache
