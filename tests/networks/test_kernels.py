@@ -118,6 +118,12 @@ def test_another_memory_layout_is_refused():
         norm.moments(x.transpose(1, 2))
 
 
+def test_tensors_of_two_types_are_refused():
+    x = normal(2, 4, 4, 16)
+    with pytest.raises(ValueError, match="tensors of different types"):
+        pointwise.forward(x.double(), normalised(16), dense(16, 16))
+
+
 def test_what_is_compiled_belongs_to_the_content_of_all_its_files(tmp_path):
     caller, callee = tmp_path / "caller.py", tmp_path / "callee.py"
     caller.write_text("from callee import step")

@@ -141,7 +141,7 @@ class _Block(torch.autograd.Function):
 
         weights = (
             _pointwise_gradient(found1.weight, *ctx.shapes[0]),
-            _grouped_gradient(found2.weight, *ctx.shapes[1]),
+            _grouped_gradient(found2.weight, ctx.shapes[1][0]),
             _pointwise_gradient(found3.weight, *ctx.shapes[2]),
         )
         widths = (width for width in ctx.widths for _ in ("weight", "bias"))
@@ -201,7 +201,7 @@ def _in_lanes(weight: Tensor) -> Tensor:
     return padded.view(-1, LANES, width, 3, 3).permute(0, 3, 4, 2, 1).contiguous()
 
 
-def _grouped_gradient(grad: Tensor, shape: torch.Size, _: int) -> Tensor:
+def _grouped_gradient(grad: Tensor, shape: torch.Size) -> Tensor:
     """The gradient of the weight that `_in_lanes` packed."""
     out, width = shape[:2]
     return grad.permute(0, 4, 3, 1, 2).reshape(-1, width, 3, 3)[:out]
