@@ -41,7 +41,10 @@ def test_hours_are_of_all_gpus_together():
 
 def test_a_familys_share_is_the_mean_of_its_sizes():
     speeds = {"small": 0.2, "large": 0.4}
-    networks = {key: {"network": "msdnet", "matmul_share": s} for key, s in speeds.items()}
+    networks = {
+        key: {"network": "msdnet", "matmul_share": 2 * share, "plain_over_tuned": 2.0}
+        for key, share in speeds.items()
+    }
     assert shares_of_peak({"networks": networks}) == {"msdnet": pytest.approx(0.3)}
 
 
@@ -52,7 +55,10 @@ def test_the_verb_adds_up_a_figure_over_its_seeds(root, tmp_path, monkeypatch):
         flops = tmp_path / f"results/paper/flops/imagenet/{run}.json"
         flops.parent.mkdir(parents=True, exist_ok=True)
         flops.write_text(json.dumps({"cumulative_macs": [10**8, 10**9]}))
-    speeds = {name: {"network": name, "matmul_share": 0.25} for name in ("is-resnext", "msdnet")}
+    speeds = {
+        name: {"network": name, "matmul_share": 0.5, "plain_over_tuned": 2.0}
+        for name in ("is-resnext", "msdnet")
+    }
     (tmp_path / "bench.json").write_text(json.dumps({"networks": speeds}))
     command = ["hours", "fig4c", "--scale", "paper", "--peak", "10", "--bench", "bench.json"]
     said = CliRunner().invoke(main, command, catch_exceptions=False).output.splitlines()

@@ -13,12 +13,11 @@ from anyslice.networks import build, fused
 from anyslice.networks.is_resnext import SparseBlock
 from anyslice.networks.resnext import Block
 
-BATCH, SIDE = 4, 6
+BATCH, SIDE = 3, 5
 
 
-def block_and_images(kind: str, B: int, C: int, K: int, seed: int):
+def block_and_images(kind: str, W: int, B: int, C: int, K: int, seed: int):
     torch.manual_seed(seed)
-    W = 4 * K
     block: nn.Module = (
         SparseBlock(W, B, C, K) if kind == "sparse" else Block(W, B, C, K, batch_norm=kind)
     )
@@ -42,44 +41,53 @@ def train_once(block: nn.Module, x: torch.Tensor, arguments: tuple[int, ...]):
 @settings(deadline=None, max_examples=25)
 @given(
     kind=st.sampled_from(["independent", "shared", "sparse"]),
-    B=st.integers(1, 5),
+    vectors=st.integers(1, 2),
+    B=st.sampled_from(fused.GROUP_WIDTHS),
     per_subnetwork=st.integers(1, 3),
     K=st.integers(1, 3),
     seed=st.integers(0, 100),
     data=st.data(),
 )
-def test_it_equals_the_plain_modules(kind, B, per_subnetwork, K, seed, data):
-    block, x = block_and_images(kind, B, per_subnetwork * K, K, seed)
+def test_it_equals_the_plain_modules(kind, vectors, B, per_subnetwork, K, seed, data):
+    W = vectors * K * fused.LANES
+    block, x = block_and_images(kind, W, B, per_subnetwork * K, K, seed)
     arguments = () if kind == "sparse" else (data.draw(st.integers(1, K), label="k"),)
     plain = train_once(copy.deepcopy(block), x, arguments)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fused, "SMALLEST", 0)
-        patch.setattr(fused, "NARROW", 4)
-        assert fused.pays(x, training=True)
+        assert fused.pays(x, B, training=True)
         in_one = train_once(block, x, arguments)
     assert len(plain) == len(in_one)
     for expected, found in zip(plain, in_one, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("width", [6, 80], ids=["folded channels", "channels as they are"])
-def test_its_gradients_are_those_of_finite_differences(width):
+def test_its_gradients_are_those_of_finite_differences():
     torch.manual_seed(0)
-    x = torch.randn(2, width, 2, 2, dtype=torch.float64).to(memory_format=torch.channels_last)
-    shapes = [(4, width, 1, 1), (4, 2, 3, 3), (width, 4, 1, 1)]
+    width, narrow, groups = 32, 8, 2
+    x = torch.randn(2, width, 3, 2, dtype=torch.float64).to(memory_format=torch.channels_last)
+    shapes = [(narrow, width, 1, 1), (narrow, narrow // groups, 3, 3), (width, narrow, 1, 1)]
     weights = [torch.randn(shape, dtype=torch.float64) for shape in shapes]
-    affine = [torch.randn(n, dtype=torch.float64) for n in (width, width, 4, 4, 4, 4)]
+    affine = [torch.randn(n, dtype=torch.float64) for n in (width,) * 2 + (narrow,) * 4]
 
     def block(x, w1, w2, w3, *affine):
         norms = [
             fused.Norm(a, b, torch.zeros_like(a), torch.ones_like(a), 0.1, 1e-5)
             for a, b in zip(affine[::2], affine[1::2], strict=True)
         ]
-        convs = (fused.Conv(w1), fused.Conv(w2, groups=2), fused.Conv(w3))
+        convs = (fused.Conv(w1), fused.Conv(w2, groups=groups), fused.Conv(w3))
         return fused.residual_block(x, convs, tuple(norms))
 
     inputs = [tensor.requires_grad_() for tensor in (x, *weights, *affine)]
     assert torch.autograd.gradcheck(block, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize(("W", "B"), [(24, 4), (32, 6), (32, 32)])
+def test_widths_without_kernels_are_left_to_the_plain_modules(W, B, monkeypatch):
+    monkeypatch.setattr(fused, "SMALLEST", 0)
+    block, x = block_and_images("independent", W, B, C=2, K=2, seed=0)
+    assert not fused.pays(x, B, training=True)
+    assert block(x, 2).shape == x.shape
 
 
 SIZES = {"L": 3, "W": 16, "B": 4, "C": 4, "K": 4}
@@ -124,7 +132,7 @@ def test_one_grey_channel_keeps_the_layout_that_it_needs():
     network = build("i-resnext", classes=10, image_size=24, image_channels=1, **SIZES)
     network.to(memory_format=torch.channels_last)
     images = torch.randn(64, 24, 24, 1).permute(0, 3, 1, 2)
-    assert fused.pays(network.stem(images), training=True)
+    assert fused.pays(network.stem(images), SIZES["B"], training=True)
 
 
 def test_sub_features_above_k_change_no_bit_of_sub_network_k_in_training():
@@ -133,14 +141,14 @@ def test_sub_features_above_k_change_no_bit_of_sub_network_k_in_training():
     x = torch.randn(64, 16, 24, 24).to(memory_format=torch.channels_last)
     other = torch.cat([x[:, :8], torch.randn_like(x[:, 8:])], dim=1)
     other = other.contiguous(memory_format=torch.channels_last)
-    assert fused.pays(x, training=True)
+    assert fused.pays(x, 4, training=True)
     assert torch.equal(block(x)[:, :8], block(other)[:, :8])
 
 
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
 def test_in_bfloat16_the_plain_modules_train(name, monkeypatch):
     monkeypatch.setattr(fused, "SMALLEST", 0)
-    network = build(name, L=3, W=8, B=2, C=2, K=2, classes=10, image_size=8)
+    network = build(name, L=3, W=16, B=4, C=2, K=2, classes=10, image_size=8)
     network.to(memory_format=torch.channels_last).train()
     images = torch.randn(4, 3, 8, 8).to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):

@@ -92,9 +92,9 @@ def test_batch_norm_sees_the_images_of_all_processes(together):
 def test_no_block_evades_the_batch_norm_of_all_processes():
     """The fused block of the ResNeXt family computes BN itself, so it must step back."""
     images = torch.randn(64, 64, 16, 16).contiguous(memory_format=torch.channels_last)
-    assert fused.pays(images, training=True)
+    assert fused.pays(images, 4, training=True)
     with GlobalBatchNorm():
-        assert not fused.pays(images, training=True)
+        assert not fused.pays(images, 4, training=True)
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

@@ -123,6 +123,7 @@ OPERATIONS: dict[Any, Formula] = MULTIPLY_ADDS | {
     aten.avg_pool2d: _pooling,
     aten.max_pool2d_with_indices: _pooling,
     aten.mean: _elements,  # global average pooling: the kernel is the whole plane
+    aten.sum: _elements,  # the same in our heads
 }
 """Operations of one call, given the shapes of its arguments and of its output."""
 

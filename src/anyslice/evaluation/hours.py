@@ -1,8 +1,9 @@
 """How long trainings may take on a GPU: an estimate from their MACs, before one has been tried.
 
 A training's multiply-adds, over the rate at which the GPU does them: its peak, times the share of
-the peak that the network's family reaches. The shares are those that `anyslice bench` measures on a
-CPU, so the estimate takes a GPU to be kept as busy as a CPU is.
+the peak that the network's family reaches. The shares are those that `anyslice bench` measures of
+the plain modules on a CPU (GPUs have no other: our kernels are for CPUs), so the estimate takes a
+GPU to be kept as busy as PyTorch keeps a CPU.
 """
 
 from __future__ import annotations
@@ -60,11 +61,18 @@ def teramacs_of(run: Run, forward_macs: int, data: Description) -> float:
 
 
 def shares_of_peak(bench: Mapping[str, Any]) -> dict[str, float]:
-    """The share of the peak by network family, from what `anyslice bench` wrote; means of sizes."""
+    """The plain modules' share of the peak by family, of what `anyslice bench` wrote.
+
+    Means over the sizes of a family.
+    """
     speeds = bench["networks"].values()
     families = {speed["network"] for speed in speeds}
     return {
-        family: mean(s["matmul_share"] for s in speeds if s["network"] == family)
+        family: mean(
+            speed["matmul_share"] / speed["plain_over_tuned"]
+            for speed in speeds
+            if speed["network"] == family
+        )
         for family in families
     }
 

@@ -11,6 +11,15 @@ from torch.nn import functional as F
 from anyslice.networks.base import Logits
 
 
+def global_average(features: Tensor) -> Tensor:
+    """The mean over all pixels, (N, C) of (N, C, H, W).
+
+    As a sum, whose gradient is the same number at every pixel and stays one number in memory; that
+    of PyTorch's pooling is written out, in a layout that makes the ReLU before it 30 times slower.
+    """
+    return features.sum((2, 3)) / (features.shape[2] * features.shape[3])
+
+
 class Head(nn.Module):
     """The auxiliary classifier of Section 3.1.
 
@@ -24,8 +33,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, classes)."""
-        pooled = F.adaptive_avg_pool2d(F.relu(self.bn(features)), 1).flatten(1)
-        return cast(Tensor, self.fc(pooled))
+        return cast(Tensor, self.fc(global_average(F.relu(self.bn(features)))))
 
 
 class LinearHead(nn.Module):
@@ -40,7 +48,7 @@ class LinearHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, classes)."""
-        return cast(Tensor, self.fc(F.adaptive_avg_pool2d(features, 1).flatten(1)))
+        return cast(Tensor, self.fc(global_average(features)))
 
 
 class LevelHeads(nn.ModuleList):

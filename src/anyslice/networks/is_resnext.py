@@ -73,7 +73,7 @@ class SparseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, W, H, W) to the same shape, the k-th sub-feature from the first k."""
-        if fused.pays(x, training=self.training):
+        if fused.pays(x, self.conv2.weight.shape[1], training=self.training):
             return self._fused(x)
         a = self.conv1(F.relu(self.norm1(x)))
         b = self.conv2(F.relu(self.norm2(a)))
@@ -88,7 +88,7 @@ class SparseBlock(nn.Module):
         return fused.residual_block(
             x,
             (
-                fused.Conv(self.conv1.dense()),
+                fused.Conv(self.conv1.dense(), prefixes=self.K),
                 fused.Conv(self.conv2.weight, groups=self.conv2.groups),
                 fused.Conv(self.conv3.weight, groups=self.conv3.groups),
             ),

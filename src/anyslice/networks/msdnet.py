@@ -28,10 +28,9 @@ from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from anyslice.networks.base import AnytimeNetwork, Logits, require
-from anyslice.networks.heads import Head, make_head
+from anyslice.networks.heads import Head, global_average, make_head
 from anyslice.networks.stem import LARGEST_SMALL_IMAGE
 
 StepMode = Literal["even", "growing"]
@@ -117,7 +116,7 @@ class OriginalHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, classes)."""
-        return cast(Tensor, self.fc(F.adaptive_avg_pool2d(self.convs(features), 1).flatten(1)))
+        return cast(Tensor, self.fc(global_average(self.convs(features))))
 
 
 class Grid(nn.Module):

@@ -1,0 +1,25 @@
+"""Kernels for training residual blocks on CPUs, compiled by Numba for the CPU at hand.
+
+A block of the ResNeXt family is memory-bound when BN, ReLU, convolutions and the sum each read and
+write all features. Here one pass over the memory does
+
+    forward     y = conv(relu(scale x + shift)), and the moments of y that the next BN needs;
+    backward    from the gradient of y: those of the weight and of scale x + shift, and the sums
+                that the gradient of the BN needs.
+
+What lies between x and y exists only in tiles that fit the caches next to the core.
+
+    data.py                     what the kernels take and return
+    pointwise.py, grouped.py    the passes of 1x1 and of grouped 3x3 convolutions
+    norm.py                     what BN needs between them
+    parts.py                    how a pass sees its tensors, part by part and tile by tile
+    vectors.py                  the innermost loops
+    threads.py                  tasks, their compilation and the threads that they run in
+
+Features are (N, H, W, channels) in memory, channels a multiple of LANES: whoever has fewer adds
+zeros. The images are cut into parts, which the threads take one after the other; a part has its own
+sums, so no result depends on the number of threads.
+
+Compiled code is kept beside its source (or in the user's cache folder): the 20 seconds or so that
+it takes are spent once on a machine and type of number.
+"""

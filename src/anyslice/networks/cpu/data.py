@@ -1,0 +1,113 @@
+"""What the kernels take and return; without Numba, which takes half a second to load."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+LANES = 16
+"""Channels in a vector: a register of AVX-512, two of AVX2, four of NEON, in float32."""
+
+HALF = 8
+"""Channels of a vector up to which only its first half is multiplied."""
+
+ROWS = 8
+"""Rows of a matrix, or pixels of a row, whose sums are kept in registers at a time."""
+
+GROUP_WIDTHS = (4, 8, 16)
+"""Channels in a group of a 3x3 convolution for which there are kernels."""
+
+
+class Norm(NamedTuple):
+    """The channels of a BN layer that a sub-network uses; the statistics are updated in place."""
+
+    weight: Tensor
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: float
+    eps: float
+
+
+class Pointwise(NamedTuple):
+    """A 1x1 convolution.
+
+    Attributes:
+        weight: (inputs, outputs), both multiples of LANES.
+        reach: int64 (outputs / LANES, 3): the first input that any of LANES outputs sees, and the
+            one after the last, multiples of ROWS, beyond which the weight is not read; how many of
+            the outputs are not padding.
+        reach_back: int64 (inputs / LANES, 3): the same of the outputs that see LANES inputs.
+    """
+
+    weight: Tensor
+    reach: Tensor
+    reach_back: Tensor
+
+
+class Grouped(NamedTuple):
+    """A 3x3 convolution with padding 1, in groups of a width of GROUP_WIDTHS.
+
+    Attributes:
+        weight: (channels / LANES, 3, 3, width, LANES); the last is the output.
+        weight_back: the weight of the convolution that takes gradients back, of the same shape.
+        used: channels that are not padding.
+    """
+
+    weight: Tensor
+    weight_back: Tensor
+    used: int
+
+
+class Moments(NamedTuple):
+    """Of features, by parts of the images.
+
+    Attributes:
+        means: (parts, C).
+        squares: sums of the squared distances to the mean, (parts, C).
+    """
+
+    means: Tensor
+    squares: Tensor
+
+
+class Normalised(NamedTuple):
+    """BN of features at hand, scale x + shift; all are (C,).
+
+    Attributes:
+        scale: see above.
+        shift: see above.
+        mean: of x.
+        inverse: 1 / standard deviation of x.
+    """
+
+    scale: Tensor
+    shift: Tensor
+    mean: Tensor
+    inverse: Tensor
+
+
+class Found(NamedTuple):
+    """What the backward pass of a convolution finds.
+
+    Attributes:
+        g: the gradient of scale x + shift, of x's shape.
+        sums: of g over the pixels of each part, (parts, C).
+        products: the sums of g (x - mean), (parts, C).
+        weight: the gradient of the weight, of its shape.
+    """
+
+    g: Tensor
+    sums: Tensor
+    products: Tensor
+    weight: Tensor
+
+
+class Upstream(NamedTuple):
+    """The gradient of features y as gain g + slope y + offset, all but y (C,); g is known."""
+
+    y: Tensor
+    gain: Tensor
+    slope: Tensor
+    offset: Tensor

@@ -1,0 +1,189 @@
+"""Compiled functions in as many threads as PyTorch uses, which are PyTorch's own."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numba
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import carray, cfunc, njit, types
+from numba.extending import intrinsic
+from torch import Tensor
+
+_INTEGERS = (
+    "taken",  # parts that threads took; the first, for `_take` counts at the task's address
+    "parts",
+    "images",
+    "height",
+    "width",
+    "inputs",  # channels of x
+    "outputs",  # channels of y
+    "group",  # channels in a group of a convolution
+    "used",  # channels that are not padding
+    "summed",  # parts whose sums are there
+    "room",  # numbers in the scratch memory of a part
+)
+_TENSORS = (
+    "x",
+    "scale",
+    "shift",
+    "mean",
+    "inverse",
+    "weight",
+    "bias",
+    "running_mean",
+    "running_var",
+    "reach",
+    "reach_back",
+    "residual",
+    "y",
+    "g",
+    "gain",
+    "slope",
+    "offset",
+    "out",
+    "means",
+    "squares",
+    "sums",
+    "products",
+    "grad_weight",
+    "scratch",
+)
+_REALS = ("momentum", "eps")
+
+
+def _task_type(real: type) -> type[ctypes.Structure]:
+    """What a function is called with; `zero` is there for the type of the tensors' numbers."""
+    fields: list[tuple[str, type]] = [(name, ctypes.c_int64) for name in (*_INTEGERS, *_TENSORS)]
+    fields += [(name, ctypes.c_double) for name in _REALS]
+    return type("_Task", (ctypes.Structure,), {"_fields_": [*fields, ("zero", real)]})
+
+
+_TASKS = {torch.float32: _task_type(ctypes.c_float), torch.float64: _task_type(ctypes.c_double)}
+
+
+def run(
+    function: Callable[[Any], None],
+    numbers: Mapping[str, float],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Call a function in all threads with one task, whose parts they share.
+
+    Args:
+        function: to be compiled; its argument is a pointer to the task.
+        numbers: the task's integers and reals; what is not named is 0, as are the addresses.
+        tensors: whose addresses the task holds, of one floating type.
+
+    Raises:
+        ValueError: if a tensor is not contiguous, or their types differ.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.is_contiguous():
+            raise ValueError(f"{name} with strides {tensor.stride()} must be contiguous")
+    dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
+    if len(dtypes) > 1:
+        raise ValueError(f"tensors of different types, {dtypes}, must be of one")
+    dtype = dtypes.pop()
+    addresses = {name: tensor.data_ptr() for name, tensor in tensors.items()}
+    task = _TASKS[dtype](**numbers, **addresses)
+    compiled, parallel = _compiled(function, dtype), _openmp()
+    if parallel is None or task.parts == 1 or torch.get_num_threads() == 1:
+        compiled.ctypes(ctypes.addressof(task))
+    else:
+        parallel(compiled.address, ctypes.addressof(task), torch.get_num_threads(), 0)
+
+
+@functools.cache
+def _openmp() -> Callable[..., None] | None:
+    """PyTorch's own GNU OpenMP, or None: a second set of threads would fight its for the cores."""
+    for library in Path(torch.__file__).parent.glob("lib/libgomp*.so*"):
+        try:
+            parallel = ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_NOLOAD).GOMP_parallel
+        except (OSError, AttributeError):
+            continue
+        parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        parallel.restype = None
+        return cast("Callable[..., None]", parallel)
+    return None
+
+
+def cache_folder(sources: Iterable[Path], within: Path) -> Path:
+    """Where to keep what is compiled from some files: their content names the folder.
+
+    Numba knows a cached function by the file that it is in alone, and would go on with it after
+    another file, of functions that it calls, has changed.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(sources):
+        digest.update(source.read_bytes())
+    return within / digest.hexdigest()[:16]
+
+
+def _cache_base(here: Path) -> Path:
+    """What NUMBA_CACHE_DIR says, else beside the source, else the user's cache folder."""
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR)
+    if os.access(here, os.W_OK):
+        return here / "__pycache__"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anyslice"
+
+
+_HERE = Path(__file__).parent
+numba.config.CACHE_DIR = str(cache_folder(_HERE.glob("*.py"), _cache_base(_HERE)))
+
+
+@functools.cache
+def _compiled(function: Callable[[Any], None], dtype: torch.dtype) -> Any:
+    task = numba.from_dtype(np.dtype(_TASKS[dtype]))
+    signature = types.void(types.CPointer(task))
+    try:
+        return cfunc(signature, cache=True)(function)
+    except RuntimeError:  # neither this folder nor the user's can be written: compile every time
+        return cfunc(signature)(function)
+
+
+def _type_pointer(_: Any, address: Any, element: Any) -> Any:
+    pointer = types.CPointer(element)
+
+    def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(pointer))
+
+    return pointer(address, element), generate
+
+
+def _type_take(_: Any, counter: Any) -> Any:
+    def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", arguments[0], ir.Constant(ir.IntType(64), 1), "monotonic")
+
+    return types.int64(counter), generate
+
+
+pointer_to: Callable[[int, float], Any] = intrinsic(_type_pointer)
+"""For compiled functions: an address as a pointer to numbers of the second argument's type."""
+
+# Add 1 to the integer at a pointer and return what it was: no two threads get the same.
+_take: Callable[[Any], int] = intrinsic(_type_take)
+
+
+@njit
+def task_at(pointer: Any) -> Any:
+    """For compiled functions: the task that they were called with."""
+    return carray(pointer, 1)[0]
+
+
+@njit
+def parts_taken(pointer: Any) -> Iterator[int]:
+    """For compiled functions: the parts of the task that fall to this thread."""
+    parts = task_at(pointer).parts
+    part = _take(pointer)
+    while part < parts:
+        yield part
+        part = _take(pointer)
