@@ -1,5 +1,9 @@
 """The compiled passes of convolutions with BN and ReLU."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from numba.core.caching import CompileResultCacheImpl
@@ -57,6 +61,32 @@ def test_threads_change_no_bit(shape):
     torch.set_num_threads(threads_before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nothing_is_written_beside_their_tensors(shape, monkeypatch):
+    run, band = threads.run, 1024
+
+    def run_between_bands(function, numbers, tensors):
+        within = {}
+        for tensor in tensors.values():
+            memory = torch.full((tensor.numel() + 2 * band,), 7, dtype=tensor.dtype)
+            memory[band:-band] = tensor.flatten()
+            within[tensor.data_ptr()] = (tensor, memory)
+        views = {
+            name: within[tensor.data_ptr()][1][band:-band].view(tensor.shape)
+            for name, tensor in tensors.items()
+        }
+        run(function, numbers, views)
+        for tensor, memory in within.values():
+            assert (memory[:band] == 7).all()
+            assert (memory[-band:] == 7).all()
+            tensor.copy_(memory[band:-band].view(tensor.shape))
+
+    expected = all_kernels(normal(*shape))
+    monkeypatch.setattr(threads, "run", run_between_bands)
+    found = all_kernels(normal(*shape))
+    assert all(map(torch.equal, found, expected))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -140,6 +170,23 @@ def test_it_is_kept_with_the_user_where_the_package_cannot_be_written(tmp_path, 
     monkeypatch.setattr(threads.os, "access", lambda *_: False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert threads._cache_base(tmp_path) == tmp_path / "cache/anyslice"
+
+
+MEANS = """
+import sys, torch
+from anyslice.networks.cpu import norm
+for name in sys.argv[1:]:
+    x = torch.arange(960, dtype=getattr(torch, name)).view(2, 3, 5, 32)
+    assert torch.equal(norm.moments(x).means, x.mean((1, 2)))
+"""
+
+
+@pytest.mark.slow
+def test_kernels_that_two_processes_kept_get_along_in_a_third(tmp_path):
+    """One of float32, one of float64: symbols of the same name would be taken for each other."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for names in (["float32"], ["float64"], ["float64", "float32"]):
+        subprocess.run([sys.executable, "-c", MEANS, *names], env=environment, check=True)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, cfunc, njit, types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, models, register_model
 from torch import Tensor
 
 _INTEGERS = (
@@ -68,6 +68,28 @@ def _task_type(real: type) -> type[ctypes.Structure]:
 
 
 _TASKS = {torch.float32: _task_type(ctypes.c_float), torch.float64: _task_type(ctypes.c_double)}
+
+
+class _TaskRecord(types.Record):  # type: ignore[misc]
+    """Numba's type of a task, which symbols of compiled functions name by its type of number.
+
+    They name other records by a number that counts within a process. Of functions kept by two
+    processes, one for float32 and one for float64, symbols had the same names then, and a third
+    process that used both called one for the other.
+    """
+
+    @property
+    def mangling_args(self) -> tuple[str, tuple[Any, ...]]:
+        return "Task", (self.fields["zero"].type,)
+
+
+register_model(_TaskRecord)(models.RecordModel)
+
+
+def _record(task: type[ctypes.Structure]) -> _TaskRecord:
+    plain = numba.from_dtype(np.dtype(task))
+    fields = [(name, field._asdict()) for name, field in plain.fields.items()]
+    return _TaskRecord(fields, plain.size, plain.aligned)
 
 
 def run(
@@ -142,8 +164,7 @@ numba.config.CACHE_DIR = str(cache_folder(_HERE.glob("*.py"), _cache_base(_HERE)
 
 @functools.cache
 def _compiled(function: Callable[[Any], None], dtype: torch.dtype) -> Any:
-    task = numba.from_dtype(np.dtype(_TASKS[dtype]))
-    signature = types.void(types.CPointer(task))
+    signature = types.void(types.CPointer(_record(_TASKS[dtype])))
     try:
         return cfunc(signature, cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's can be written: compile every time
