@@ -172,6 +172,11 @@ def test_it_is_kept_with_the_user_where_the_package_cannot_be_written(tmp_path, 
     assert threads._cache_base(tmp_path) == tmp_path / "cache/anyslice"
 
 
+def test_functions_of_others_are_kept_elsewhere():
+    norm.moments(normal(2, 4, 4, 16))
+    assert str(threads._folder()) != threads.numba.config.CACHE_DIR
+
+
 MEANS = """
 import sys, torch
 from anyslice.networks.cpu import norm

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -158,15 +159,28 @@ def _cache_base(here: Path) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anyslice"
 
 
-_HERE = Path(__file__).parent
-numba.config.CACHE_DIR = str(cache_folder(_HERE.glob("*.py"), _cache_base(_HERE)))
+@contextmanager
+def _kept_in(folder: Path) -> Iterator[None]:
+    """Have Numba keep what it compiles meanwhile in a folder; others' functions stay elsewhere."""
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@functools.cache
+def _folder() -> Path:
+    here = Path(__file__).parent
+    return cache_folder(here.glob("*.py"), _cache_base(here))
 
 
 @functools.cache
 def _compiled(function: Callable[[Any], None], dtype: torch.dtype) -> Any:
     signature = types.void(types.CPointer(_record(_TASKS[dtype])))
     try:
-        return cfunc(signature, cache=True)(function)
+        with _kept_in(_folder()):
+            return cfunc(signature, cache=True)(function)
     except RuntimeError:  # neither this folder nor the user's can be written: compile every time
         return cfunc(signature)(function)
 
