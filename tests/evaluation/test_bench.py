@@ -22,6 +22,10 @@ def test_rates_follow_from_the_time_of_a_step():
     assert speed.loss_difference < 1e-4
 
 
+def test_rounds_that_are_slow_for_all_change_no_ratio():
+    assert bench.ratio([2, 20, 6], [1, 10, 4]) == 2
+
+
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
 def test_macs_are_those_of_all_sub_networks_with_what_they_share_once(name):
     network = build(name, classes=10, image_size=32, K=2, **SMALL).eval()

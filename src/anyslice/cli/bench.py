@@ -22,9 +22,9 @@ from anyslice.cli.options import fail_clearly
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
-    default=3,
+    default=5,
     show_default=True,
-    help="How often each step is timed; the median counts.",
+    help="How often each step is timed; medians count.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 @fail_clearly

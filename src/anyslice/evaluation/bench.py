@@ -1,8 +1,8 @@
 """Training speed of every network at its CIFAR size, in ratios to what this machine can do.
 
-Times are medians over rounds, and what is compared (a network, the same one trained plainly, a
-single ResNeXt of its size, the machine's matrix product) takes turns within a round, so that a
-busy machine slows all of them.
+Times are medians over rounds. What is compared (a network, a single ResNeXt of its size, the
+machine's matrix product, the network trained plainly) takes turns within a round, and a ratio is
+the median of the rounds' ratios, so that a machine that others slow for a while slows all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -133,40 +133,46 @@ def measure(name: str, hyperparameters: Mapping[str, Any], rounds: int) -> Speed
     tuned.network.train()
     losses, reference = tuned.step(), plain.step()
 
-    actions: dict[str, Callable[[], object]] = {"tuned": tuned.step, "plain": plain.step}
+    actions: dict[str, Callable[[], object]] = {"tuned": tuned.step}
     single = {letter: hyperparameters[letter] for letter in "LWBC" if letter in hyperparameters}
     if len(single) == len("LWBC"):
         training = new_training("resnext", single, torch.channels_last)
         training.step()
         actions["single"] = training.step
     left, right = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
-    actions["matmul"] = lambda: torch.mm(left, right)
+    actions |= {"matmul": lambda: torch.mm(left, right), "plain": plain.step}
     seconds = take_turns(actions, rounds)
 
-    rate = 3 * macs * BATCH / seconds["tuned"] / 1e9
+    step = median(seconds["tuned"])
+    macs_of_step = 3 * macs * BATCH
     return Speed(
         network=name,
         hyperparameters=dict(hyperparameters),
         forward_macs=macs,
-        seconds_per_step=seconds["tuned"],
-        images_per_second=BATCH / seconds["tuned"],
-        gmacs_per_second=rate,
-        matmul_share=rate * seconds["matmul"] * 1e9 / MATRIX**3,
-        steps_of_single=seconds["tuned"] / seconds["single"] if "single" in seconds else None,
-        plain_over_tuned=seconds["plain"] / seconds["tuned"],
+        seconds_per_step=step,
+        images_per_second=BATCH / step,
+        gmacs_per_second=macs_of_step / step / 1e9,
+        matmul_share=ratio(seconds["matmul"], seconds["tuned"]) * macs_of_step / MATRIX**3,
+        steps_of_single=ratio(seconds["tuned"], seconds["single"]) if "single" in seconds else None,
+        plain_over_tuned=ratio(seconds["plain"], seconds["tuned"]),
         loss_difference=float(((losses - reference) / reference).abs().max()),
     )
 
 
-def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each action, all of them once in every round."""
+def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each action, all of them once in every round."""
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
             start = time.perf_counter()
             action()
             seconds[name].append(time.perf_counter() - start)
-    return {name: median(times) for name, times in seconds.items()}
+    return seconds
+
+
+def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
+    """The median over rounds of what one action took, relative to another in the same round."""
+    return median(one / other for one, other in zip(seconds, others, strict=True))
 
 
 def machine() -> dict[str, Any]:
