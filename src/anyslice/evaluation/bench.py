@@ -58,10 +58,10 @@ class Speed:
         gmacs_per_second: 3 forward_macs BATCH / seconds_per_step / 10^9. A backward pass counts
             as two forward ones: one product for the inputs' gradients, one for the weights'.
         matmul_share: gmacs_per_second as a share of the matrix product's in the same rounds.
-        steps_of_single: seconds_per_step as a multiple of that of a single ResNeXt of the same
+        steps_of_single: time of a step as a multiple of that of a single ResNeXt of the same
             L, W, B and C; None if the network has no such letters.
-        plain_over_tuned: time of the same network trained plainly (NCHW, no fused blocks), as a
-            multiple of seconds_per_step.
+        plain_over_tuned: time of a step of the same network trained plainly (NCHW, no fused
+            blocks), as a multiple of this one's.
         loss_difference: largest relative difference between the K losses of those two, at the
             same weights and images.
     """
