@@ -30,7 +30,7 @@ STAGES = {
 }
 """The stage that a rule's jobs belong to; a rule that is not here is a stage of its own name."""
 
-WITHOUT_STAGE = ("fetch", "verify")
+WITHOUT_STAGE = ("fetch",)
 """Rules that only lead to a prepared data set; what they write holds for one machine."""
 
 IN_GIT = (".json", ".csv", ".md")

@@ -27,12 +27,11 @@ def anyslice(tmp_path, monkeypatch):
     return run
 
 
-def test_fetch_verify_prepare_show(anyslice, tmp_path):
+def test_fetch_prepare_show(anyslice, tmp_path):
     name = "fashion-mnist-quick"
     assert "data/embedded/fashion-mnist/train-images" in anyslice("fetch", name)
-    assert "fb5d76be9a26fa80" in anyslice("verify", name)
-    verified = f"data/sources/{name}/verified.json"
-    assert "9000 training" in anyslice("prepare", name, "--verified", verified)
+    fetched = f"data/sources/{name}/fetched.json"
+    assert "9000 training" in anyslice("prepare", name, "--fetched", fetched)
     shown = anyslice("show", name, "--picture", "sheet.png")
     digest = hashlib.sha256((tmp_path / f"data/{name}/train.safetensors").read_bytes()).hexdigest()
     for part in ("9000 training, 1000 validation, 2000 test", "MIT", digest, "fb5d76be9a26fa80"):

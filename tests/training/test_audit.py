@@ -56,7 +56,7 @@ def test_a_touched_input_is_no_change():
 
 
 def test_a_missing_input_is_found_but_for_those_of_one_machine():
-    record("figure.pdf", "table.csv", "data/sources/cub/verified.json")
+    record("figure.pdf", "table.csv", "data/sources/cub/fetched.json")
     shutil.rmtree("data")
     assert reasons() == []
     Path("table.csv").unlink()

@@ -27,25 +27,11 @@ rule fetch:
         "anyslice data fetch {wildcards.dataset} {params.sources} --output {output} > {log} 2>&1"
 
 
-rule verify:
-    """The checksums of the source files, compared with the published ones."""
+rule prepare:
+    """A data set, its sources' checksums verified, as tensors or image files, its split, and a manifest with checksums."""
     input:
         description="params/datasets/{dataset}.yaml",
         fetched="data/sources/{dataset}/fetched.json",
-    output:
-        "data/sources/{dataset}/verified.json",
-    log:
-        "data/sources/{dataset}/verify.log",
-    shell:
-        "anyslice data verify {wildcards.dataset} --fetched {input.fetched} --output {output}"
-        " > {log} 2>&1"
-
-
-rule prepare:
-    """A data set as tensors or image files, its split, and a manifest with checksums."""
-    input:
-        description="params/datasets/{dataset}.yaml",
-        verified="data/sources/{dataset}/verified.json",
     output:
         "data/{dataset}/manifest.json",
     log:
@@ -53,5 +39,5 @@ rule prepare:
     params:
         folder=lambda w, output: Path(output[0]).parent,
     shell:
-        "anyslice data prepare {wildcards.dataset} --verified {input.verified}"
+        "anyslice data prepare {wildcards.dataset} --fetched {input.fetched}"
         " --output {params.folder} > {log} 2>&1"

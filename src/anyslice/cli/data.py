@@ -1,4 +1,4 @@
-"""`anyslice data`: fetch, verify and prepare data sets, and show what they are."""
+"""`anyslice data`: fetch and prepare data sets, and show what they are."""
 
 from __future__ import annotations
 
@@ -54,48 +54,20 @@ def fetch(
 
 @data.command()
 @click.argument("dataset")
-@click.option(
-    "--fetched",
-    type=_FILE,
-    help="Record of `fetch`.  [default: data/sources/DATASET/fetched.json]",
-)
-@click.option(
-    "--output",
-    type=_FILE,
-    help="Where to record it.  [default: data/sources/DATASET/verified.json]",
-)
-@fail_clearly
-def verify(dataset: str, fetched: Path | None, output: Path | None) -> None:
-    """Compare the fetched files of DATASET with their published checksums."""
-    from anyslice.datasets import sources
-    from anyslice.datasets.description import load_description
-
-    description = load_description(dataset)
-    folder = sources.FOLDER / description.name
-    files = sources.verify(description, sources.read_fetched(fetched or folder / "fetched.json"))
-    sources.write_verified(output or folder / "verified.json", files)
-    for file in files.values():
-        click.echo(f"{file.sha256 or 'a folder':64}  {file.path}")
-
-
-@data.command()
-@click.argument("dataset")
 @_source_option
 @click.option(
-    "--verified", type=_FILE, help="Record of `verify`; without it, files are read again."
+    "--fetched", type=_FILE, help="Record of `fetch`; without it, files are looked for again."
 )
 @click.option("--output", type=_FOLDER, help="Folder to write to.  [default: data/DATASET]")
 @fail_clearly
-def prepare(dataset: str, source: Path | None, verified: Path | None, output: Path | None) -> None:
-    """Write tensors, split and manifest of DATASET; fetch and verify it first where needed."""
+def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Path | None) -> None:
+    """Verify the source files of DATASET; write tensors, split and manifest."""
     from anyslice.datasets import sources
     from anyslice.datasets.description import load_description
     from anyslice.datasets.prepare import prepare
 
     description = load_description(dataset)
-    known = sources.read_verified(verified) if verified else {}
-    paths = {name: Path(file.path) for name, file in known.items()}
-    files = sources.verify(description, paths or sources.fetch(description, source=source), known)
+    files = sources.read_fetched(fetched) if fetched else sources.fetch(description, source=source)
     manifest = prepare(description, files, output or Path("data") / description.name)
     counts = manifest.counts
     click.echo(

@@ -1,7 +1,8 @@
-"""From verified source files to a prepared data set, all or nothing.
+"""From source files to a prepared data set, all or nothing.
 
-Both kinds of storage go the same way: read or unpack, check against the description, write the
-files, and last of all the manifest that makes them a data set.
+Both kinds of storage go the same way: verify the sources' checksums before any is opened, read or
+unpack them, check against the description, write the files, and last of all the manifest that makes
+them a data set.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from anyslice.datasets.errors import DataError
 from anyslice.datasets.formats import cifar, class_folders, cub, idx, ilsvrc
 from anyslice.datasets.labelled import ImageFile, Images
 from anyslice.datasets.manifest import NAME, Manifest, write_manifest
-from anyslice.datasets.sources import Verified
+from anyslice.datasets.sources import verify
 from anyslice.datasets.tensors import FILES
 from anyslice.files import sha256, write_atomically
 
@@ -41,24 +42,24 @@ READERS: dict[str, Callable[[Description, Mapping[str, Path]], tuple[Images, Ima
 """For each format of small images, training and test images from the source files."""
 
 
-def prepare(description: Description, files: Mapping[str, Verified], output: Path) -> Manifest:
-    """Write tensors or image files, the split and the manifest.
+def prepare(description: Description, files: Mapping[str, Path], output: Path) -> Manifest:
+    """Verify the source files; write tensors or image files, the split and the manifest.
 
     Args:
         description: of the data set.
-        files: the source files; see sources.verify.
+        files: the source files, as `sources.fetch` finds them.
         output: the folder to write to; what an earlier preparation left there is replaced.
 
     Raises:
-        DataError: if a source file is damaged or does not hold what the description says. Then
-            no manifest is written, and where there was one it stays.
+        DataError: if a source file has a wrong checksum, is damaged or does not hold what the
+            description says. Then no manifest is written, and where there was one it stays.
     """
-    paths = {name: Path(file.path) for name, file in files.items()}
+    checksums = verify(description, files)
     prepare_storage = _prepare_tensors if description.storage == "tensor" else _prepare_files
-    images, written = prepare_storage(description, paths, output)
+    images, written = prepare_storage(description, files, output)
     manifest = describe(
         description,
-        {name: file.sha256 for name, file in files.items() if file.sha256},
+        checksums,
         {name: sha256(output / name) for name in written},
         images,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from anyslice.datasets.checksums import file_checksums
@@ -13,27 +12,10 @@ from anyslice.datasets.errors import DataError
 from anyslice.files import read_json, write_json
 
 FOLDER = Path("data/sources")
-"""Below it, <dataset>/ has what was downloaded and the records of `fetch` and `verify`."""
+"""Below it, <dataset>/ has what was downloaded and the record of `fetch`."""
 
 UNPACKED_ILSVRC = ("train", "val")
 """Folders that stand for the tar files of ImageNet when a user has unpacked them."""
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A source file whose checksum was right when it was read.
-
-    Attributes:
-        path: of the file; or of a folder of images, which has no checksum.
-        sha256: of its content; empty for a folder.
-        size: in bytes; 0 for a folder.
-        modified: time of the last change, in nanoseconds; 0 for a folder.
-    """
-
-    path: str
-    sha256: str
-    size: int
-    modified: int
 
 
 def fetch(
@@ -89,39 +71,25 @@ def _unpacked(place: Path) -> dict[str, Path]:
     return {part: place / part for part in UNPACKED_ILSVRC}
 
 
-def verify(
-    description: Description,
-    files: Mapping[str, Path],
-    known: Mapping[str, Verified] | None = None,
-) -> dict[str, Verified]:
+def verify(description: Description, files: Mapping[str, Path]) -> dict[str, str]:
     """Compare each source file's checksum with those that the description allows.
 
-    Args:
-        description: of the data set.
-        files: the path of each file.
-        known: of an earlier verification; a file that has not changed since is not read again.
+    Returns:
+        The SHA-256 of each file, by name; none for a folder of images.
 
     Raises:
         DataError: naming the first file whose checksum is wrong.
     """
     return {
-        name: _verify(path, description.files.get(name, ()), (known or {}).get(name))
+        name: _sha256_if_right(path, description.files.get(name, ()))
         for name, path in files.items()
+        if not path.is_dir()
     }
 
 
-def _verify(path: Path, accepted: tuple[str, ...], known: Verified | None) -> Verified:
-    if path.is_dir():
-        return Verified(str(path), "", 0, 0)
+def _sha256_if_right(path: Path, accepted: tuple[str, ...]) -> str:
     if not path.is_file():
         raise DataError(f"{path} was found before and is missing now; fetch it again")
-    stat = path.stat()
-    if known and (known.path, known.size, known.modified) == (
-        str(path),
-        stat.st_size,
-        stat.st_mtime_ns,
-    ):
-        return known
     checksums = file_checksums(path, accepted)
     if not set(checksums.values()) & set(accepted):
         raise DataError(
@@ -129,8 +97,7 @@ def _verify(path: Path, accepted: tuple[str, ...], known: Verified | None) -> Ve
             f"{' and '.join(checksums.values())}, right would be {' or '.join(accepted)}; "
             "delete it and fetch it again"
         )
-    sha256 = checksums["sha256"].partition(":")[2]
-    return Verified(str(path), sha256, stat.st_size, stat.st_mtime_ns)
+    return checksums["sha256"].partition(":")[2]
 
 
 def write_fetched(path: Path, files: Mapping[str, Path]) -> None:
@@ -141,16 +108,6 @@ def write_fetched(path: Path, files: Mapping[str, Path]) -> None:
 def read_fetched(path: Path) -> dict[str, Path]:
     """What `write_fetched` recorded."""
     return {name: Path(file) for name, file in read_json(path).items()}
-
-
-def write_verified(path: Path, files: Mapping[str, Verified]) -> None:
-    """Record which source files were found right."""
-    write_json(path, {name: asdict(file) for name, file in files.items()})
-
-
-def read_verified(path: Path) -> dict[str, Verified]:
-    """What `write_verified` recorded."""
-    return {name: Verified(**file) for name, file in read_json(path).items()}
 
 
 def _how_to_get(description: Description, missing: list[str], places: list[Path]) -> str:

@@ -17,7 +17,7 @@ from torchvision import transforms
 from anyslice.datasets import open_dataset
 from anyslice.datasets.description import load_description
 from anyslice.datasets.prepare import prepare
-from anyslice.datasets.sources import fetch, verify
+from anyslice.datasets.sources import fetch
 from anyslice.datasets.tensors import TensorDataset
 
 
@@ -86,7 +86,7 @@ def compare_on_embedded_images(workers: int = 2) -> AugmentationSpeed:
     """`compare_augmentation` on the images that the repository holds, which need no download."""
     description = load_description("fashion-mnist-quick")
     with TemporaryDirectory() as folder:
-        prepare(description, verify(description, fetch(description)), Path(folder))
+        prepare(description, fetch(description), Path(folder))
         dataset = open_dataset(Path(folder))
         assert isinstance(dataset, TensorDataset)
         return compare_augmentation(dataset, workers=workers)
