@@ -13,7 +13,6 @@ from typing import Any
 
 from anyslice.files import read_json, sha256
 from anyslice.params import Scale
-from anyslice.training.identity import code_sha256
 from anyslice.training.outdated import changes_since
 from anyslice.training.status import METRICS, training_folder
 
@@ -59,7 +58,6 @@ def changed_inputs(records: Path) -> Iterator[Outdated]:
 
 def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
     """Trainings of a scale whose parameters, data or code have changed since."""
-    code = code_sha256()
     for dataset, of_dataset in scale.datasets.items():
         manifest = Path("data") / dataset / "manifest.json"
         for name in of_dataset.runs:
@@ -68,7 +66,7 @@ def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
                 folder = training_folder(Path("results") / scale.name, f"{dataset}/{name}", seed)
                 if not (folder / METRICS).exists():
                     continue
-                changes = changes_since(read_json(folder / METRICS), run, code, manifest)
+                changes = changes_since(read_json(folder / METRICS), run, manifest)
                 if changes:
                     what = " and ".join(changes)
                     yield Outdated(str(folder / METRICS), f"was trained with other {what}")

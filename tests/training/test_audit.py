@@ -78,7 +78,7 @@ def test_only_new_records_of_missing_outputs_are_forgotten():
     ("key", "value", "what"),
     [
         ("parameters", {}, "parameters"),
-        ("code_sha256", "0", "code"),
+        ("code_sha256", {"networks/old.py": "0"}, "code (networks/old.py)"),
         ("data_manifest_sha256", "0", "data"),
     ],
 )

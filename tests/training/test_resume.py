@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 
 from anyslice.datasets import open_dataset
 from anyslice.training.checkpoint import Checkpoints
-from anyslice.training.identity import CODE, Identity, code_sha256, seed_folder
+from anyslice.training.identity import LOOP, STORAGES, Identity, code_of, seed_folder
 from anyslice.training.interrupt import Interrupted, Interrupts
 from anyslice.training.job import Folders, level_maps_of, run_training
 from anyslice.training.lock import sole_process
 from anyslice.training.loop import train
-from anyslice.training.session import ResumableSession
+from anyslice.training.resumable import ResumableSession
 
 CPU = torch.device("cpu")
 RUN = "fashion-mnist-short/is-resnext"
@@ -40,7 +40,7 @@ class StopAfter(Interrupts):
 
 @pytest.fixture
 def identity():
-    return Identity(run=RUN, seed=1, parameters={"lr": 0.1}, data="d", code="c")
+    return Identity(run=RUN, seed=1, parameters={"lr": 0.1}, data="d", code={"loop.py": "c"})
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_a_checkpoint_of_another_training_is_refused(short, data, session, ident
     run, dataset = short.run(RUN), open_dataset(data)
     with pytest.raises(Interrupted):
         train(run, dataset, 1, device=CPU, session=session(StopAfter(3)))
-    other = {"run": "x", "seed": 2, "parameters": {"lr": 1}, "data": "x", "code": "x"}[field]
+    other = {"run": "x", "seed": 2, "parameters": {"lr": 1}, "data": "x", "code": {}}[field]
     changed = session(Interrupts())
     changed.checkpoints.identity = replace(identity, **{field: other})
     files = {p: p.read_bytes() for p in changed.checkpoints.folder.iterdir()}
@@ -325,13 +325,50 @@ def test_slow_saves_are_few(short, data, session):
     assert slow.saving_seconds >= 0.2
 
 
-def test_comments_and_formatting_are_not_code(tmp_path):
-    for name in CODE:
-        path = tmp_path / (name if name.endswith(".py") else f"{name}/part.py")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("x = 1\n")
-    loop, original = tmp_path / "training/loop.py", code_sha256(tmp_path)
-    loop.write_text('"""Says what."""\n\n# Why.\nx  =  1\n"""What x is."""\n')
-    assert code_sha256(tmp_path) == original
-    loop.write_text("x = 2\n")
-    assert code_sha256(tmp_path) != original
+@pytest.fixture
+def package(tmp_path):
+    """A package whose loop imports a part that imports another; a third is not imported."""
+    folder = tmp_path / "anyslice"
+    for name, source in {
+        "training/loop.py": "from anyslice.training import a\nx = 1\n",
+        "training/a.py": "from anyslice.datasets.b import x\n",
+        "datasets/b.py": "import os\nimport anyslice.config\nx = 1\n",
+        "datasets/c.py": "def f():\n    return 1\n",
+        "config/__init__.py": "x = 1\n",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(source)
+    return folder
+
+
+def test_the_code_of_a_training_is_what_it_imports(package):
+    found = code_of(["training/loop.py"], package)
+    assert list(found) == ["datasets/b.py", "training/a.py", "training/loop.py"]
+    (package / "datasets/c.py").write_text("x = 2\n")
+    assert code_of(["training/loop.py"], package) == found
+    (package / "datasets/b.py").write_text("x = 2\n")
+    changed = code_of(["training/loop.py"], package)
+    assert {name for name in found if found[name] != changed[name]} == {"datasets/b.py"}
+
+
+def test_comments_and_docstrings_are_not_code(package):
+    original = code_of(["datasets/b.py"], package)
+    (package / "datasets/b.py").write_text(
+        '"""Says\nwhat."""\n\nimport os  # Why.\n# A note.\nimport anyslice.config\n\n'
+        'x = 1\n"""What x is."""\n'
+    )
+    assert code_of(["datasets/b.py"], package) == original
+
+
+def test_code_reads_alike_under_every_version_of_python(package):
+    """A constant, since `ast.dump` differs between 3.11, 3.12 and 3.13."""
+    (package / "datasets/c.py").write_text("def f(x: int) -> str:\n    return f'{x!r:>{3}}' # a\n")
+    assert code_of(["datasets/c.py"], package)["datasets/c.py"].startswith("63087ee0086c1e07")
+
+
+def test_another_storage_is_no_code_of_a_run_on_tensors():
+    of_tensors, of_files = (set(code_of([LOOP, root])) for root in STORAGES.values())
+    assert "datasets/streaming.py" not in of_tensors
+    assert "datasets/tensors.py" not in of_files
+    assert {LOOP, "training/loss.py", "datasets/augmentation.py"} <= of_tensors & of_files
+    assert not any("formats" in name for name in of_tensors | of_files)

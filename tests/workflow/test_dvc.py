@@ -139,8 +139,13 @@ def test_a_step_that_fails_leaves_no_figure_that_counts_as_current(clone, run):
 def test_other_code_is_shown_and_trained_again_when_asked(clone, run):
     """The clone runs this repository's package; its metrics are made to be of other code."""
     metrics = json.loads((clone / METRICS).read_text())
-    (clone / METRICS).write_text(json.dumps(metrics | {"code_sha256": "0" * 64}))
-    assert "changed since: code" in run(clone, "anyslice", "status", "--scale", SCALE).stdout
+    (clone / METRICS).write_text(
+        json.dumps(metrics | {"code_sha256": {"training/loop.py": "0" * 64}})
+    )
+    assert (
+        "changed since: code (training/loop.py)"
+        in run(clone, "anyslice", "status", "--scale", SCALE).stdout
+    )
     outdated = run(clone, "anyslice", "verify", "--scale", SCALE, check=False).stdout
     assert f"{METRICS} was trained with other code" in outdated
     refresh = f"anyslice verify --list --scale {SCALE} | xargs -r snakemake -n {FIGURE}"

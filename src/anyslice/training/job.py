@@ -18,7 +18,7 @@ from anyslice.files import read_json, sha256
 from anyslice.memory import keep_freed_memory
 from anyslice.params import Run, Scale
 from anyslice.training.checkpoint import Checkpoints
-from anyslice.training.identity import Identity, code_sha256, seed_folder
+from anyslice.training.identity import LOOP, STORAGES, Identity, code_of, seed_folder
 from anyslice.training.interrupt import Interrupted, Interrupts
 from anyslice.training.kept import keep, restore, was_finished
 from anyslice.training.lock import sole_process
@@ -34,7 +34,7 @@ from anyslice.training.progress import (
     TensorBoard,
     write_progress,
 )
-from anyslice.training.session import ResumableSession, Watcher
+from anyslice.training.resumable import ResumableSession, Watcher
 from anyslice.training.writing import clear_write_errors
 
 
@@ -128,7 +128,7 @@ class _Job:
                 "options": options.on,
             },
             data=sha256(folders.data / "manifest.json"),
-            code=code_sha256(),
+            code=code_of([LOOP, STORAGES[self.dataset.manifest.storage]]),
         )
         self.seed_folder = seed_folder(folders.work, scale.name, name, seed)
         self.folder = self.seed_folder / self.identity.key

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from anyslice.datasets import Dataset
-from anyslice.networks import AnytimeNetwork, build
+from anyslice.datasets.dataset import Dataset
+from anyslice.networks import build
+from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
 from anyslice.params import Recipe, Run, hyperparameters

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from anyslice.files import sha256
 from anyslice.params import Run
+from anyslice.training.identity import PACKAGE, code_sha256
 
 
-def changes_since(metrics: dict[str, Any], run: Run, code: str, manifest: Path) -> list[str]:
+@cache
+def today(name: str) -> str | None:
+    """The checksum of a file of the package as it is now, or None if it is gone."""
+    path = PACKAGE / name
+    return code_sha256(path) if path.is_file() else None
+
+
+def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:
     """What has changed since a training, in words; nothing if it is up to date.
 
     Args:
         metrics: its metrics.json.
         run: the parameters in force.
-        code: `identity.code_sha256()`.
         manifest: of the data set in force; not compared where it does not exist.
     """
     changes = []
@@ -25,6 +33,7 @@ def changes_since(metrics: dict[str, Any], run: Run, code: str, manifest: Path) 
         changes.append("parameters")
     if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
         changes.append("data")
-    if metrics["code_sha256"] != code:
-        changes.append("code")
+    files = [name for name, recorded in metrics["code_sha256"].items() if recorded != today(name)]
+    if files:
+        changes.append(f"code ({', '.join(files)})")
     return changes

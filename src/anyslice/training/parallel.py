@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.overrides import TorchFunctionMode
 
-from anyslice.networks import AnytimeNetwork
+from anyslice.networks.base import AnytimeNetwork
 from anyslice.training.loss import Reduction, backward_through, joint_backward
 from anyslice.training.options import Options
 

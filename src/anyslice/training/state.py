@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anyslice.networks import AnytimeNetwork
+from anyslice.networks.base import AnytimeNetwork
 
 Errors = list[list[float]]
 """Percent of images that are classified wrongly, by sub-network and level: K lists of D."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from anyslice.files import read_json
 from anyslice.params import Scale
-from anyslice.training.identity import code_sha256, seed_folder
+from anyslice.training.identity import seed_folder
 from anyslice.training.outdated import changes_since
 
 SILENT_SECONDS = 120.0
@@ -47,9 +47,8 @@ def status_of(scale: Scale, results: Path, work: Path, data: Path) -> list[Statu
         work: the folder of the resume areas.
         data: the folder of the prepared data sets.
     """
-    code = code_sha256()
     return [
-        _finished(results, f"{dataset}/{run}", seed, scale, code, data / dataset / "manifest.json")
+        _finished(results, f"{dataset}/{run}", seed, scale, data / dataset / "manifest.json")
         or _unfinished(
             results,
             f"{dataset}/{run}",
@@ -79,14 +78,12 @@ def training_folder(results: Path, run: str, seed: int) -> Path:
     return results / "runs" / run / f"seed{seed}"
 
 
-def _finished(
-    results: Path, run: str, seed: int, scale: Scale, code: str, manifest: Path
-) -> Status | None:
+def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) -> Status | None:
     metrics = _read(training_folder(results, run, seed) / METRICS)
     if metrics is None:
         return None
     errors = _errors("test error", metrics["test_error"])
-    changes = changes_since(metrics, scale.run(run), code, manifest)
+    changes = changes_since(metrics, scale.run(run), manifest)
     if not changes:
         return Status(run, seed, "done", errors)
     return Status(run, seed, "outdated", f"{errors}  changed since: {', '.join(changes)}")
