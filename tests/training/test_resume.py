@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from anyslice.datasets import open_dataset
-from anyslice.training.checkpoint import Checkpoints
+from anyslice.training.checkpoint import Checkpoint, Checkpoints
 from anyslice.training.identity import LOOP, STORAGES, Identity, code_of, seed_folder
 from anyslice.training.interrupt import Interrupted, Interrupts
 from anyslice.training.job import Folders, level_maps_of, run_training
@@ -105,6 +105,18 @@ def test_a_stopped_job_ends_with_the_bytes_of_an_undisturbed_one(short, folders,
     assert not (folders.output / "metrics.json").exists()
     run_training(short, RUN, 1, folders, Interrupts())
     assert outcome(folders.output) == calm
+
+
+def test_starting_over_is_said_with_the_reason(session, tmp_path, identity):
+    """An edit gives another key; the older checkpoint stays, but it is not gone on from."""
+    older = replace(identity, data="other", code={"loop.py": "c", "networks/old.py": "x"})
+    Checkpoints(tmp_path / "older", older).save(Checkpoint({}, {"epoch": 3, "step": 7}))
+    messages = []
+    session(Interrupts(), messages=messages).restore(state=None)
+    assert messages == [
+        f"starting over: {tmp_path}/older/epoch0003-step000007 is of another training "
+        "(data, code networks/old.py)"
+    ]
 
 
 def test_a_finished_training_is_not_repeated(short, folders, capsys):

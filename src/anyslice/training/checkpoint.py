@@ -86,6 +86,30 @@ class Checkpoints:
                 )
         return None, messages
 
+    def why_not_an_older_one(self) -> str | None:
+        """Why the newest checkpoint of this run and seed under another key is not used, if any."""
+        others = [
+            path for path in self.folder.parent.glob("*/epoch*.json") if path.parent != self.folder
+        ]
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
+            try:
+                found = read_json(path)["content"]["identity"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            differing = ", ".join(self._differences(found))
+            return f"starting over: {path.with_suffix('')} is of another training ({differing})"
+        return None
+
+    def _differences(self, found: dict[str, Any]) -> list[str]:
+        """The parts in which another identity differs; of code, the files."""
+        expected = json.loads(json.dumps(asdict(self.identity)))
+        differing = [key for key in expected if found.get(key) != expected[key]]
+        if "code" not in differing or not isinstance(found.get("code"), dict):
+            return differing
+        mine, theirs = expected["code"], found["code"]
+        files = sorted(f for f in mine.keys() | theirs.keys() if mine.get(f) != theirs.get(f))
+        return [f"code {' '.join(files)}" if key == "code" else key for key in differing]
+
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("epoch*.json"))
 
@@ -109,8 +133,7 @@ class Checkpoints:
         return Checkpoint(load(data), content["numbers"])
 
     def _check_identity(self, path: Path, found: dict[str, Any]) -> None:
-        expected = json.loads(json.dumps(asdict(self.identity)))
-        differing = [key for key in expected if found.get(key) != expected[key]]
+        differing = self._differences(found)
         if differing:
             raise ValueError(
                 f"{path} is a checkpoint of another training: it differs in "

@@ -100,6 +100,8 @@ class ResumableSession(Session):
             self.processes.wait()
         for message in messages:
             self.say(message)
+        if checkpoint is None and (reason := self.checkpoints.why_not_an_older_one()):
+            self.say(reason)
         return checkpoint
 
     def _wanted(self, at_least: int = GO) -> int:
