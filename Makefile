@@ -1,8 +1,10 @@
 # make demo      Figure 4a at the quick scale, from nothing
-# make test      all tests
+# make quicktest what takes less than a minute, without lint: for every save
+# make test      formatting, lint, types and all tests that leave this machine as it is
+# make systemtest the tests that install Debian's packages on this machine; needs root
 # make verify    what is outdated at the scale SCALE (quick), and why
-# make bench     speed of training and augmentation on this CPU, results/bench.json; I-ResNeXt with one
-#                thread too, as the quick scale trains
+# make bench     tests of speed; speed of training and augmentation on this CPU, results/bench.json;
+#                I-ResNeXt with one thread too, as the quick scale trains
 # make check     formatting, lint and types
 # make killtest  50 kills of trainings at random moments; KILL_SEED=7 draws other moments
 # make crashtest 20 kills of trainings, Snakemake and DVC while Figure 4a is made
@@ -11,9 +13,11 @@ PYTHON ?= python3
 SCALE ?= quick
 VENV := .venv
 BIN := $(VENV)/bin
+# Caches of the tools that tests start stay in the checkout; pip's is left where it is.
+PYTEST := XDG_CACHE_HOME=$(CURDIR)/.cache pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test verify bench killtest crashtest check install lock
+.PHONY: demo quicktest test systemtest verify bench killtest crashtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
@@ -21,22 +25,29 @@ demo: install
 	@echo "figure  results/fig4a.pdf"
 	@echo "table   results/quick/fig4a.csv"
 
+quicktest: install
+	$(PYTEST) -q -n 2 -m "not slow and not perf"
+
 test: install check
-	pytest -n 2
+	$(PYTEST) -n 2
+
+systemtest: install
+	SYSTEMTEST=1 $(PYTEST) tests/workflow/test_slurm.py
 
 verify: install
 	anyslice dvc-yaml --check --scale $(SCALE)
 	anyslice verify --scale $(SCALE)
 
 bench: install
+	$(PYTEST) -m perf
 	anyslice bench --output results/bench.json
 	anyslice bench i-resnext --threads 1 --output results/bench-one-thread.json
 
 killtest: install
-	KILLS=50 pytest -s tests/training/test_kill.py
+	KILLS=50 $(PYTEST) -s tests/training/test_kill.py
 
 crashtest: install
-	KILLS=20 pytest -s tests/workflow/test_crash.py
+	KILLS=20 $(PYTEST) -s tests/workflow/test_crash.py
 
 check: install
 	ruff format --check .

@@ -15,6 +15,7 @@ def test_help_does_not_import_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.perf
 def test_help_is_quick():
     start = time.monotonic()
     subprocess.run([sys.executable, "-m", "anyslice", "--help"], check=True, capture_output=True)

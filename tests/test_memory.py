@@ -34,6 +34,9 @@ def page_faults(*, keep: bool) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator only")
+@pytest.mark.perf
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="it needs glibc's allocator: run it on Linux"
+)
 def test_training_steps_hardly_fault():
     assert page_faults(keep=True) < page_faults(keep=False) / 10

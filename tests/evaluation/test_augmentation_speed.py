@@ -11,7 +11,7 @@ from anyslice.datasets.sources import fetch
 from anyslice.evaluation.augmentation_speed import compare_augmentation
 
 
-@pytest.mark.slow
+@pytest.mark.perf
 def test_batches_are_augmented_20_times_as_fast_as_single_images_by_2_workers(root, tmp_path):
     description = load_description("fashion-mnist-quick", root / "params/datasets")
     files = fetch(description, source=root / Path("data/embedded/fashion-mnist"))

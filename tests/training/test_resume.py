@@ -259,7 +259,7 @@ def mount(tmp_path):
         place.mkdir()
         command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", place]
         if os.getuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-            pytest.skip("mounting needs root")
+            pytest.skip("it mounts a small file system: run pytest as root")
         mounted.append(place)
         return place
 

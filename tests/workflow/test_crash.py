@@ -62,7 +62,7 @@ def kill_one(folder: Path, draw: random.Random) -> str | None:
     return kind
 
 
-@pytest.mark.skipif(KILLS == 0, reason="takes a quarter of an hour: make crashtest")
+@pytest.mark.skipif(KILLS == 0, reason="it takes a quarter of an hour: make crashtest")
 def test_after_every_kill_one_command_goes_on_to_the_same_table(repository, start, run):
     draw = random.Random(SEED)
     calm, folder = repository("calm"), repository("killed")

@@ -107,7 +107,7 @@ def test_the_report_loads_nothing_from_elsewhere(project):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="it needs Chromium in the PATH; then: make test")
 def test_a_browser_shows_the_report(project, tmp_path):
     shown = subprocess.run(
         [
@@ -192,6 +192,7 @@ def test_an_unknown_scale_stops_before_any_job(root):
     assert "choose from paper, quick" in said
 
 
+@pytest.mark.perf
 def test_the_papers_graph_is_built_in_ten_seconds(root):
     """330 trainings, measured in CPU time: the tests' other workers do not count."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
