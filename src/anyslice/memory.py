@@ -1,4 +1,4 @@
-"""How this process asks the operating system for memory."""
+"""Tune glibc's malloc for training on a CPU."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 # From a data set's sources to verified tensors or image files. Where the files of a data set lie in
 # a folder of yours, name it: --config 'sources={imagenet: /path/to/ILSVRC2012}'.
-# Such a folder must not decide when data are fetched again: in a clone on another machine, which needs
-# none, a study that was pulled would count as changed. Snakemake compares no parameter that is
-# a function of the output.
+# A source folder belongs to one machine, so it must not trigger a re-run; Snakemake ignores parameters
+# that are functions of the output.
 SOURCES = " ".join(
     f"--source-of '{name}' '{folder}'" for name, folder in config["sources"].items()
 )

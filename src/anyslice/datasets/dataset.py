@@ -75,7 +75,7 @@ class Dataset(Protocol):
 
         Args:
             seed: of the training.
-            epoch: from 0.
+            epoch: counted from 1.
             batch_size: over all ranks. The last images that fill no batch are left out; they are
                 others in each epoch.
             device: where the batches are to be.

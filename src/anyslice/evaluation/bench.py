@@ -2,7 +2,7 @@
 
 Times are medians over rounds. What is compared (a network, a single ResNeXt of its size, the
 machine's matrix product, the network trained plainly) takes turns within a round, and a ratio is
-the median of the rounds' ratios, so that a machine that others slow for a while slows all of them.
+the median of the rounds' ratios, so that load from other users affects both sides of a ratio.
 """
 
 from __future__ import annotations

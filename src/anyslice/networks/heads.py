@@ -37,7 +37,7 @@ class Head(nn.Module):
 
 
 class LinearHead(nn.Module):
-    """The classifier of networks whose features are normalised and rectified already.
+    """A classifier for features that have already passed BN and ReLU.
 
     (N, width, H, W) -> mean over H, W -> linear -> (N, classes)
     """

@@ -75,7 +75,7 @@ class Block(nn.Module):
         self.norm3 = Norm(self.widths, batch_norm)
 
     def forward(self, x: Tensor, k: int) -> Tensor:
-        """X + F_1(x) + ... + F_{C_k}(x), with the BN layers of sub-network k; (N, W, H, W)."""
+        """`x + F_1(x) + ... + F_{C_k}(x)`, with the BN layers of sub-network k; (N, W, H, W)."""
         if fused.pays(x, self.conv2.weight.shape[1], training=self.training):
             return self._fused(x, k)
         width = self.widths[k - 1]

@@ -1,4 +1,4 @@
-"""GPUs for a training, each taken by a lock, as Snakemake hands out no device numbers. No torch.
+"""Reserve GPUs with file locks, because Snakemake does not assign devices. Imports no torch.
 
 A GPU has as many places as trainings share it. A place is a file, and who holds its lock has the
 place: the system frees it when the process ends in whatever way, so no file goes out of date.

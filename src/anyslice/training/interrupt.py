@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class Interrupted(Exception):  # noqa: N818
-    """The training stopped because it was asked to; its last checkpoint holds where it was."""
+    """Raised after a requested stop; a checkpoint has been saved."""
 
 
 class Interrupts:

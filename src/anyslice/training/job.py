@@ -149,7 +149,7 @@ class _Job:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """How it ended, if not well, in progress.json."""
+        """Record a stop or a failure in progress.json."""
         try:
             with clear_write_errors(self.folder):
                 yield

@@ -1,4 +1,4 @@
-"""A finished training's files once more, in its resume area, so that making them again is cheap.
+"""A cache of finished results, so that deleted outputs are restored without retraining.
 
 Snakemake and DVC remove a job's outputs before they run it, also where nothing has changed: after a
 crash, or before `dvc repro` of what DVC has not recorded. Hard links take no space.

@@ -27,7 +27,7 @@ from anyslice.training.session import Session
 from anyslice.training.state import Epoch, Errors, State
 
 EVALUATION_BATCH = 250
-"""Images; no more than a formality, since BN does not see the batch."""
+"""Images of a batch. It cannot change results: in evaluation BN uses its running statistics."""
 
 
 @dataclass(frozen=True)

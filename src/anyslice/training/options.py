@@ -1,4 +1,4 @@
-"""How a training is executed: determinism, and optional speed, which is off by default."""
+"""Determinism, and faster but inexact execution (off by default)."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Processes:
         return tensor
 
     def wait(self) -> None:
-        """Go on when all are here."""
+        """Barrier over all processes."""
         self.highest(0)
 
 

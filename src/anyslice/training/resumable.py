@@ -88,7 +88,7 @@ class ResumableSession(Session):
         self._act(self._wanted(GO if soon else SAVE))
 
     def before_test(self, state: State) -> None:
-        """Save; from now on a stop has nothing to save."""
+        """Save a final checkpoint; evaluation needs no more."""
         self._save()
 
     def _load(self) -> Checkpoint | None:

@@ -1,4 +1,4 @@
-"""Where a training stands: everything that a checkpoint has to hold."""
+"""The state of a training: everything a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class State:
 
     @property
     def learning_rate(self) -> float:
-        """Of the next step."""
+        """Learning rate of the next step."""
         return float(self.optimiser.param_groups[0]["lr"])
 
     @learning_rate.setter

@@ -1,4 +1,4 @@
-"""What a failed write means, for people, and what a killed one leaves. Imports no torch."""
+"""Readable errors for failed writes; clean-up after killed ones. Imports no torch."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _activate_row(x: Any, v: int, scale: Any, shift: Any, row: Any) -> None:
 
 @njit
 def _upstream_row(g: Any, y: Any, v: int, gain: Any, slope: Any, offset: Any, row: Any) -> None:
-    """Gain g + slope y + offset of LANES channels of a row; the next row is fetched."""
+    """`gain g + slope y + offset` of LANES channels of a row; the next row is fetched."""
     c, zero, count = v * LANES, g.dtype.type(0), g.shape[0]
     fetch((at(g, c) + count * step(g), step(g), count), zero)
     fetch((at(y, c) + count * step(y), step(y), count), zero)

@@ -100,20 +100,20 @@ def fetch_piece(ahead: Any, piece: int, zero: float) -> None:
 
 @njit
 def copy_tile(source: Any, out: Any) -> None:
-    """Out = source."""
+    """`out = source`."""
     copy((at(source, 0), source.shape[0] * step(source), at(out, 0)), source.dtype.type(0))
 
 
 @njit
 def activate_tile(x: Any, scale: Any, shift: Any, out: Any) -> None:
-    """Out = relu(scale x + shift)."""
+    """`out = relu(scale x + shift)`."""
     places = (at(scale, 0), at(shift, 0), at(out, 0), step(out))
     activate((at(x, 0), step(x), x.shape[1] // LANES, x.shape[0], *places), x.dtype.type(0))
 
 
 @njit
 def upstream_tile(g: Any, y: Any, gain: Any, slope: Any, offset: Any, out: Any) -> None:
-    """Out = gain g + slope y + offset."""
+    """`out = gain g + slope y + offset`."""
     parameters = (at(y, 0), step(y), at(gain, 0), at(slope, 0), at(offset, 0))
     places = (g.shape[1] // LANES, g.shape[0], *parameters, at(out, 0), step(out))
     upstream((at(g, 0), step(g), *places), g.dtype.type(0))

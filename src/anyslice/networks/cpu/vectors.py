@@ -55,7 +55,7 @@ class _Vectors:
         self._element = element
 
     def at(self, address: Any, count: Any, step: Any) -> Any:
-        """Address + count step."""
+        """`address + count step`."""
         count = _int(count) if isinstance(count, int) else count
         return self.builder.add(address, self.builder.mul(count, step))
 
@@ -177,7 +177,7 @@ def _activate(
     out: Any,
     out_next: Any,
 ) -> None:
-    """Out = relu(scale x + shift), for some vectors of `count` pixels."""
+    """`out = relu(scale x + shift)`, for some vectors of `count` pixels."""
 
     def write(first: Any, together: int) -> None:
         scales = emit.load_side_by_side(emit.builder.add(scale, first), together)
@@ -207,7 +207,7 @@ def _upstream(
     out_next: Any,
     *residual: Any,
 ) -> None:
-    """Out = gain g + slope y + offset, as in `_activate`; with (address, step), + residual."""
+    """`out = gain g + slope y + offset`, as in `_activate`; with (address, step), + residual."""
 
     def write(first: Any, together: int) -> None:
         gains, slopes, offsets = (
