@@ -80,8 +80,20 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
 @click.argument("dataset")
 @click.option("--folder", type=_FOLDER, help="Where it is prepared.  [default: data/DATASET]")
 @click.option("--picture", type=_FILE, help="Also draw augmented samples to this PNG or PDF file.")
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the augmented samples.")
-@click.option("--epoch", type=click.IntRange(min=1), default=1, show_default=True, help="Epoch of the augmented samples.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Seed of the augmented samples.",
+)
+@click.option(
+    "--epoch",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Epoch of the augmented samples.",
+)
 @click.option("--check-images", is_flag=True, help="Also compare every image file's checksum.")
 @fail_clearly
 def show(

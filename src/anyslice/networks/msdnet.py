@@ -1,4 +1,4 @@
-"""MSDNet (Huang et al., 2018), the paper's main baseline: early exits on dense features at several scales.
+"""MSDNet (Huang et al., 2018), the paper's main baseline: early exits from a grid of features.
 
 The network is a grid of cells. A row is a scale s (0 the finest, each half the resolution of the
 one before), a column c a layer; the exits sit on the coarsest row. A cell appends new features:
