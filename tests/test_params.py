@@ -61,12 +61,16 @@ def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
         ("padding: black", "padding: grey", ["'recipe.padding'", "'black'", "'mean'"]),
         ("name: i-resnext", "name: u-resnext", ["network'", "'u-resnext'", "'i-resnext'"]),
         ("role:", "rule:", ["rule'", "choose from role"]),
-        ("lines: [", "lines: [nothing, ", ["'figures.fig4a'", "'nothing'", "i-resnext"]),
+        ("lines: [", "lines: [nothing, ", ["'figures.fig4a.lines.0'", "'nothing'", "i-resnext"]),
         ("seeds: [1, 2]", "seeds: [1, 2", ["not valid YAML"]),
         ("kind: budget", "kind: bar", ["figures.fig4a", "'budget'", "'levels'"]),
         ("block: 5", "block: 7", ["figures.fig3b", "no block 7"]),
         ("run: is-resnext-levels", "run: is-resnext", ["figures.fig5a", "hierarchy: true"]),
-        ("alone: [resnext-20-c1, ", "alone: [", ["figures.fig3c", "4 sub-networks", "3 runs"]),
+        (
+            "alone: [resnext-20-c1, ",
+            "alone: [",
+            ["figures.fig3c.thin.alone'", "4 sub-networks", "here are 3"],
+        ),
     ],
 )
 def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, expected):
@@ -74,6 +78,148 @@ def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, exp
         broken(old, new)
     for part in ["broken.yaml", *expected]:
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "rule"),
+    [
+        (
+            "i-resnext, L: 3, W: 16, B: 4, C: 4, K: 4}",
+            "i-resnext, L: 3, W: 16, B: 4, C: 5, K: 4}",
+            "datasets.fashion-mnist-quick.runs.i-resnext.network.C",
+            "C=5 branches must be a multiple of K=4 sub-networks",
+        ),
+        (
+            "i-resnext, L: 3, W: 16, B: 4, C: 4, K: 4}",
+            "i-resnext, L: 5, W: 16, B: 4, C: 4, K: 4}",
+            "datasets.fashion-mnist-quick.runs.i-resnext.network.L",
+            "L=5 blocks must be a multiple of 3 stages",
+        ),
+        (
+            "is-resnext, L: 4, W: 16",
+            "is-resnext, L: 6, W: 16",
+            "datasets.fashion-mnist-files.runs.is-resnext.network.L",
+            "L=6 blocks must be a multiple of 4 stages, which images of 96 pixels have",
+        ),
+        (
+            "is-resnext, L: 3, W: 24",
+            "is-resnext, L: 3, W: 26",
+            "datasets.fashion-mnist-quick.runs.is-resnext.network.W",
+            "W=26 must be a multiple of K=4 sub-features",
+        ),
+        (
+            "depth: 8, width: 8}",
+            "depth: 9, width: 8}",
+            "datasets.fashion-mnist-quick.runs.resnet-8.network.depth",
+            "depth=9 must be 6 n + 2: 8, 14, 20",
+        ),
+        (
+            "densenet-bc, depth: 10",
+            "densenet-bc, depth: 12",
+            "datasets.fashion-mnist-quick.runs.densenet-bc-10.network.depth",
+            "depth=12 must be 6 n + 4: 10, 16, 22",
+        ),
+        (
+            "growth: 4\n",
+            "growth: 5\n",
+            "datasets.fashion-mnist-quick.runs.msdnet.network.growth",
+            "growth=5 must be even",
+        ),
+        (
+            "growth_factors: [1, 2, 4]",
+            "growth_factors: [1, 2]",
+            "datasets.fashion-mnist-quick.runs.msdnet.network.growth_factors",
+            "one number for each scale",
+        ),
+        (
+            "growth_factors: [1, 2, 4]\n          bottleneck_factors: [1, 2, 4]",
+            "growth_factors: [1, 1, 1, 1, 1, 1]\n          bottleneck_factors: [1, 1, 1, 1, 1, 1]",
+            "datasets.fashion-mnist-quick.runs.msdnet.network",
+            "image_size=16 is too small for 6 stages: at least 32",
+        ),
+        (
+            "only: 4}",
+            "only: 6}",
+            "datasets.fashion-mnist-quick.runs.shallow-resnext-20-k4.network.only",
+            "there are sub-networks 1 ... 5",
+        ),
+        (
+            "C: 4}",
+            "C: 4, widht: 3}",
+            "datasets.fashion-mnist-quick.runs.resnext-11.network.widht",
+            "choose from name, L, W, B, C",
+        ),
+        (
+            "  fashion-mnist-files:",
+            "  fashion-mnist-flies:",
+            "datasets.fashion-mnist-flies",
+            "no description of this data set (no file params/datasets/fashion-mnist-flies.yaml)",
+        ),
+        ("seeds: [1, 2]", "seeds: [1, 1, 2]", "seeds", "seed 1 appears 2 times"),
+        ("seeds: [1, 2]", "seeds: []", "seeds", "at least one"),
+        ("points: [", "points: [i-resnext, ", "figures.fig4a.points.0", "this one has 4"),
+        ("lines: [", "lines: [resnet-8, ", "figures.fig4a.lines.0", "this one has 1"),
+        ("kind: budget", "kind: budget\n    x: 1", "figures.fig4a.x", "choose from kind, dataset"),
+        (
+            "independent: i-resnext-20",
+            "independent: resnet-8",
+            "figures.fig3a.independent",
+            "must be an i-resnext with `batch_norm: independent`, not {name: resnet, depth: 8",
+        ),
+        (
+            "shared: i-resnext-20-shared-bn",
+            "shared: i-resnext-20",
+            "figures.fig3a.shared",
+            "must be an i-resnext with `batch_norm: shared`",
+        ),
+        (
+            "independent: i-resnext-20",
+            "independent: i-resnext",
+            "figures.fig3a.shared",
+            "must equal {name: i-resnext, L: 3, W: 16",
+        ),
+        (
+            "    alone: resnext-20\n",
+            "    alone: resnext-20-c3\n",
+            "figures.fig3b.alone",
+            "must be {name: resnext, L: 6, W: 16, B: 4, C: 4}",
+        ),
+        (
+            "joint: i-resnext-20",
+            "joint: resnext-20",
+            "figures.fig3b.joint",
+            "must be an i-resnext",
+        ),
+        (
+            "[resnext-20-c1, resnext-20-c2",
+            "[resnext-20-c2, resnext-20-c1",
+            "figures.fig3c.thin.alone.0",
+            "sub-network 1 alone is {name: resnext, L: 6, W: 16, B: 4, C: 1}",
+        ),
+        (
+            "joint: shallow-resnext-20",
+            "joint: i-resnext-20",
+            "figures.fig3c.shallow.joint",
+            "must have several sub-networks and be of the family shallow-resnext",
+        ),
+        (
+            "        - shallow-resnext-20-k1",
+            "        - shallow-resnext-20-k2",
+            "figures.fig3c.shallow.alone.0",
+            "sub-network 1 alone is {name: shallow-resnext, L: 6, W: 16, B: 4, C: 4, only: 1}",
+        ),
+    ],
+)
+def test_a_scale_that_cannot_run_stops_when_it_is_loaded(broken, old, new, key, rule):
+    with pytest.raises(ParameterError) as error:
+        broken(old, new)
+    assert any(f"key {key!r}" in line and rule in line for line in str(error.value).splitlines())
+
+
+def test_from_a_wrong_folder_the_message_says_where_to_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match=r"no folder params/ in .*top of the repository"):
+        load_scale("quick")
 
 
 def test_an_override_is_checked_where_it_stands(broken):
@@ -111,7 +257,7 @@ def test_the_number_of_gpus_is_no_part_of_what_a_run_is(root, broken):
 
 
 def test_unknown_names_list_the_choices(root):
-    with pytest.raises(ParameterError, match=r"no scale 'papier'.*choose from paper, quick"):
+    with pytest.raises(ParameterError, match=r"no scale 'papier'.*choose from .*paper.*quick"):
         load_scale("papier", root / "params")
     scale = load_scale("quick", root / "params")
     with pytest.raises(ParameterError, match=r"choose from .*/i-resnext"):

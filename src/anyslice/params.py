@@ -9,125 +9,29 @@ and the number of GPUs likewise.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from anyslice.config.families import FAMILIES, IResNeXtParams, NetworkParams, Positive, Problem
 from anyslice.schema import ParameterError, check, read_mapping
 
 _STRICT = ConfigDict(extra="forbid")
-Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-@dataclass(frozen=True, config=_STRICT)
-class ResNeXt:
-    """Pre-activation ResNeXt: L blocks, width W, C branches of bottleneck B."""
-
-    name: Literal["resnext"]
-    L: Positive
-    W: Positive
-    B: Positive
-    C: Positive
-
-
-@dataclass(frozen=True, config=_STRICT)
-class IResNeXt:
-    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
-
-    name: Literal["i-resnext"]
-    L: Positive
-    W: Positive
-    B: Positive
-    C: Positive
-    K: Positive
-    batch_norm: Literal["independent", "shared"] = "independent"
-
-
-@dataclass(frozen=True, config=_STRICT)
-class ISResNeXt:
-    """IS-ResNeXt (Section 3.2): K thin sub-networks from one pass."""
-
-    name: Literal["is-resnext"]
-    L: Positive
-    W: Positive
-    B: Positive
-    C: Positive
-    K: Positive
-
-
-@dataclass(frozen=True, config=_STRICT)
-class ShallowResNeXt:
-    """ResNeXt with a classifier after every block but the first (Section 4.1).
-
-    Attributes:
-        only: k for the k-th shallow sub-network trained alone, None for all of them jointly.
-    """
-
-    name: Literal["shallow-resnext"]
-    L: Positive
-    W: Positive
-    B: Positive
-    C: Positive
-    only: Positive | None = None
-
-
-@dataclass(frozen=True, config=_STRICT)
-class MSDNet:
-    """MSDNet (Huang et al., 2018); the hyper-parameters are explained at `networks.msdnet`."""
-
-    name: Literal["msdnet"]
-    K: Positive
-    base: Positive
-    step: Positive
-    channels: Positive
-    growth: Positive
-    growth_factors: tuple[Positive, ...]
-    bottleneck_factors: tuple[Positive, ...]
-    step_mode: Literal["even", "growing"] = "even"
-    prune: Literal["max", "min"] = "max"
-    reduction: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    head: Literal["one-layer", "original"] = "one-layer"
-    lazy: bool = False
-
-
-@dataclass(frozen=True, config=_STRICT)
-class ResNet:
-    """ResNet for small images (He et al., 2016): 6n + 2 layers."""
-
-    name: Literal["resnet"]
-    depth: Positive
-    width: Positive = 16
-
-
-@dataclass(frozen=True, config=_STRICT)
-class DenseNetBC:
-    """DenseNet-BC for small images (Huang et al., 2017): 6n + 4 layers."""
-
-    name: Literal["densenet-bc"]
-    depth: Positive
-    growth: Positive
-    compression: Annotated[float, Field(gt=0, le=1)] = 0.5
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Torchvision:
-    """A network of torchvision for large images, with released weights or fresh ones."""
-
-    name: Literal["torchvision"]
-    arch: str
-    weights: str | None = None
-
-
-Network = Annotated[
-    ResNeXt | IResNeXt | ISResNeXt | ShallowResNeXt | MSDNet | ResNet | DenseNetBC | Torchvision,
-    Field(discriminator="name"),
-]
+if TYPE_CHECKING:
+    Network = NetworkParams
+else:
+    Network = Annotated[
+        Union[tuple(family.params for family in FAMILIES.values())],  # noqa: UP007
+        Field(discriminator="name"),
+    ]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -438,7 +342,7 @@ class Scale:
         return self.figures[name]
 
 
-def hyperparameters(network: Any) -> dict[str, Any]:
+def hyperparameters(network: NetworkParams) -> dict[str, Any]:
     """The keyword arguments of `networks.build` besides the name."""
     return {key: value for key, value in asdict(network).items() if key != "name"}
 
@@ -468,8 +372,14 @@ def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
         for name, run in _mappings(dataset, "runs"):
             _inherit(dataset, run, path, (*at, "runs", name))
     checked = check(Scale, raw, path)
-    _check_shares(checked)
-    _check_figures(checked)
+    problems = [
+        *_of_seeds(checked),
+        *_of_runs(checked, folder),
+        *_of_figures(checked),
+    ]
+    if problems:
+        lines = [f"{path}: key {key!r}: {problem}" for key, problem in problems]
+        raise ParameterError("\n".join(lines))
     return checked
 
 
@@ -488,6 +398,11 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
     try:
         return read_mapping(path)
     except FileNotFoundError:
+        if not folder.is_dir():
+            raise ParameterError(
+                f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
+                "of the repository, where that folder is"
+            ) from None
         names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
         raise ParameterError(
             f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
@@ -501,66 +416,157 @@ def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, 
     return [(name, child) for name, child in children.items() if isinstance(child, dict)]
 
 
-def _check_shares(scale: Scale) -> None:
-    """Every GPU must get an equal share of a batch."""
+def _of_seeds(scale: Scale) -> Iterator[Problem]:
+    if not scale.seeds:
+        yield "seeds", "at least one is needed"
+    for seed in sorted(set(scale.seeds)):
+        if scale.seeds.count(seed) > 1:
+            yield "seeds", f"seed {seed} appears {scale.seeds.count(seed)} times"
+
+
+def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
+    """What is wrong with runs on images of their data set's size."""
     for dataset, of_dataset in scale.datasets.items():
+        try:
+            image_size = _image_size(dataset, (Path(scale.path).parent, folder))
+        except ParameterError as error:
+            yield f"datasets.{dataset}", str(error)
+            continue
         for name, run in of_dataset.runs.items():
+            at = f"datasets.{dataset}.runs.{name}"
+            # Every GPU must get an equal share of a batch.
             if run.recipe.batch_size % max(1, run.gpus):
-                raise ParameterError(
-                    f"{scale.path}: key 'datasets.{dataset}.runs.{name}.gpus': {run.gpus} GPUs "
-                    f"cannot share a batch of {run.recipe.batch_size} equally"
+                yield (
+                    f"{at}.gpus",
+                    f"{run.gpus} GPUs cannot share a batch of {run.recipe.batch_size} equally",
                 )
+            for key, problem in run.network.problems(image_size):
+                yield f"{at}.network.{key}".removesuffix("."), problem
 
 
-def _check_figures(scale: Scale) -> None:
+def _image_size(dataset: str, folders: tuple[Path, ...]) -> int:
+    """In pixels, as a data set's description says; of the first folder that has one."""
+    descriptions = [folder / "datasets" / f"{dataset}.yaml" for folder in folders]
+    path = next((path for path in descriptions if path.exists()), None)
+    if path is None:
+        names = ", ".join(sorted(p.stem for p in descriptions[-1].parent.glob("*.yaml")))
+        raise ParameterError(
+            f"no description of this data set (no file {descriptions[-1]}); choose from {names}"
+        )
+    return check(int, read_mapping(path).get("image_size"), path, ("image_size",))
+
+
+def _of_figures(scale: Scale) -> Iterator[Problem]:
     for name, figure in scale.figures.items():
-        at = f"{scale.path}: key 'figures.{name}"
+        at = f"figures.{name}"
         if figure.dataset not in scale.datasets:
-            raise ParameterError(
-                f"{at}.dataset': {figure.dataset!r} is not in datasets; "
-                f"choose from {', '.join(scale.datasets)}"
+            yield (
+                f"{at}.dataset",
+                f"{figure.dataset!r} is not in datasets; choose from {', '.join(scale.datasets)}",
             )
+            continue
         runs = scale.datasets[figure.dataset].runs
-        for run in figure.runs:
-            if run not in runs:
-                raise ParameterError(
-                    f"{at}': {run!r} is not a run of {figure.dataset}; "
-                    f"choose from {', '.join(runs)}"
-                )
-        for problem in _contradictions(figure, runs):
-            raise ParameterError(f"{at}': {problem}")
+        unknown = {key: run for key, run in _roles(figure).items() if run not in runs}
+        for key, run in unknown.items():
+            yield (
+                f"{at}.{key}",
+                f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}",
+            )
+        if not unknown:
+            for key, problem in _contradictions(figure, runs):
+                yield f"{at}.{key}", problem
 
 
-def _contradictions(figure: Any, runs: Mapping[str, Run]) -> list[str]:
-    """What is wrong between a figure and the runs that it shows."""
+def _roles(figure: Figure) -> dict[str, str]:
+    """The runs that a figure shows, by the keys that lead to them in the figure's part."""
+
+    def leaves(at: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, str):
+            yield at, value
+        if isinstance(value, tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            for key, child in value.items():
+                yield from leaves(f"{at}.{key}".removeprefix("."), child)
+
+    runs = figure.runs
+    return {
+        key: leaf
+        for key, leaf in leaves("", asdict(figure))
+        if leaf in runs and key not in ("kind", "dataset")
+    }
+
+
+def _contradictions(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem]:
+    """Roles of a figure that are given to runs which cannot play them."""
+    networks = {key: runs[run].network for key, run in _roles(figure).items()}
     match figure:
         case LevelsFigure() if not runs[figure.run].hierarchy:
-            return [f"{figure.run!r} has one label level; give the run `hierarchy: true`"]
+            yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
+        case BudgetFigure() | PropertiesFigure():
+            for key, network in networks.items():
+                K = network.subnetworks
+                if key.startswith("lines.") and K == 1:
+                    yield key, "a line needs a network of several sub-networks; this one has 1"
+                if key.startswith("points.") and K > 1:
+                    yield key, f"a point needs a network of 1 sub-network; this one has {K}"
+        case BatchNormFigure():
+            yield from _of_batch_norm(networks)
         case BranchesFigure():
-            return [
-                f"{run!r} has no block {figure.block} of branches"
-                for run in figure.runs
-                if figure.block > branched_blocks(runs[run].network)
-            ]
-        case JointAloneFigure() | PropertiesFigure():
-            return [
-                f"{pair.joint!r} has {K} sub-networks, but 'alone' has {len(pair.alone)} runs"
-                for pair in (figure.thin, figure.shallow)
-                if len(pair.alone) != (K := subnetworks(runs[pair.joint].network))
-            ]
-    return []
+            yield from _of_branches(networks, figure.block)
+    if isinstance(figure, JointAloneFigure | PropertiesFigure):
+        for kind, family in (("thin", "i-resnext"), ("shallow", "shallow-resnext")):
+            yield from _of_joint_and_alone(networks, kind, family)
 
 
-def subnetworks(network: Any) -> int:
-    """K of a network, from its hyper-parameters."""
-    match network:
-        case IResNeXt() | ISResNeXt() | MSDNet():
-            return int(network.K)
-        case ShallowResNeXt(only=None):
-            return int(network.L) - 1
-    return 1
+def _of_batch_norm(networks: Mapping[str, NetworkParams]) -> Iterator[Problem]:
+    for role, network in networks.items():
+        if not isinstance(network, IResNeXtParams) or network.batch_norm != role:
+            yield role, f"must be an i-resnext with `batch_norm: {role}`, not {_said(network)}"
+    independent, shared = networks["independent"], networks["shared"]
+    same = isinstance(shared, IResNeXtParams) and independent == replace(
+        shared, batch_norm="independent"
+    )
+    if not same and independent.name == shared.name == "i-resnext":
+        yield "shared", f"must equal {_said(independent)} but for batch_norm"
 
 
-def branched_blocks(network: Any) -> int:
-    """The number of blocks whose branches lie side by side in one convolution."""
-    return network.L if isinstance(network, ResNeXt | IResNeXt) else 0
+def _of_branches(networks: Mapping[str, NetworkParams], block: int) -> Iterator[Problem]:
+    joint, alone = networks["joint"], networks["alone"]
+    for role, network in networks.items():
+        if block > network.branched_blocks:
+            yield "block", f"{role!r} has no block {block} of branches ({_said(network)})"
+    if joint.name != "i-resnext":
+        yield "joint", f"must be an i-resnext, not {_said(joint)}"
+    elif alone not in joint.alone(joint.subnetworks):
+        yield "alone", f"must be {_choices(joint, joint.subnetworks)}, not {_said(alone)}"
+
+
+def _of_joint_and_alone(
+    networks: Mapping[str, NetworkParams], kind: str, family: str
+) -> Iterator[Problem]:
+    joint = networks[f"{kind}.joint"]
+    alone = [network for key, network in networks.items() if key.startswith(f"{kind}.alone.")]
+    K = joint.subnetworks
+    if joint.name != family or K == 1:
+        yield f"{kind}.joint", f"must have several sub-networks and be of the family {family}"
+        return
+    if len(alone) != K:
+        yield f"{kind}.alone", f"the joint network has {K} sub-networks, but here are {len(alone)}"
+        return
+    for k, network in enumerate(alone, start=1):
+        if network not in joint.alone(k):
+            yield (
+                f"{kind}.alone.{k - 1}",
+                f"sub-network {k} alone is {_choices(joint, k)}, not {_said(network)}",
+            )
+
+
+def _choices(joint: NetworkParams, k: int) -> str:
+    return " or ".join(_said(network) for network in joint.alone(k))
+
+
+def _said(network: NetworkParams) -> str:
+    """A network as a scale's file would say it, without what is null."""
+    items = (f"{key}: {value}" for key, value in asdict(network).items() if value is not None)
+    return f"{{{', '.join(items)}}}"

@@ -32,13 +32,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return raw
 
 
-def check(kind: type[T], value: Any, path: Path, at: tuple[str, ...] = ()) -> T:
+def check(kind: type[T], value: Any, path: Path | str, at: tuple[str, ...] = ()) -> T:
     """The value as a dataclass; strict, so that a number in quotes is an error and no number.
 
     Args:
         kind: a pydantic dataclass that forbids extra keys.
         value: what YAML gave.
-        path: the file, for the message.
+        path: the file, or what else has the value, for the message.
         at: the keys that lead to the value in the file, for the message.
 
     Raises:
@@ -54,30 +54,38 @@ def check(kind: type[T], value: Any, path: Path, at: tuple[str, ...] = ()) -> T:
 
 
 def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> str:
-    key = ".".join(str(part) for part in (*at, *error["loc"]))
+    keys, _ = _locate(schema, error["loc"])
+    key = ".".join(str(part) for part in (*at, *keys))
     match error["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            choices = _subschema(schema, error["loc"][:-1]).get("properties", {})
-            return f"unknown key {key!r}; choose from {', '.join(choices)}"
+            _, parent = _locate(schema, error["loc"][:-1])
+            return f"unknown key {key!r}; choose from {', '.join(parent.get('properties', {}))}"
         case "missing" | "missing_argument":
             return f"key {key!r} is missing"
         case _:
             return f"key {key!r}: {error['msg']} (found {json.dumps(error['input'])})"
 
 
-def _subschema(schema: dict[str, Any], loc: tuple[int | str, ...]) -> dict[str, Any]:
-    """The part of a JSON schema that the keys `loc` lead to."""
+def _locate(
+    schema: dict[str, Any], loc: tuple[int | str, ...]
+) -> tuple[list[int | str], dict[str, Any]]:
+    """Pydantic's way to a value as the keys of the file, and the part of the schema it leads to.
 
-    def resolve(node: dict[str, Any]) -> dict[str, Any]:
-        return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
-
+    Where one of several dataclasses is chosen by a name, pydantic puts that name into the way.
+    """
+    keys: list[int | str] = []
     node = schema
     for part in loc:
         if "discriminator" in node:
             node = {"$ref": node["discriminator"]["mapping"][part]}
-        elif part in node.get("properties", {}):
-            node = node["properties"][part]
         else:
-            node = node.get("additionalProperties") or node.get("items") or {}
-        node = resolve(node)
-    return node
+            keys.append(part)
+            node = (
+                node.get("properties", {}).get(part)
+                or node.get("additionalProperties")
+                or node.get("items")
+                or {}
+            )
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return keys, node

@@ -10,9 +10,10 @@ import torch
 import yaml
 from torch import nn
 
+from anyslice.config.families import TorchvisionParams
 from anyslice.evaluation.flops import Cost, cost_of, count, cumulative_macs
 from anyslice.networks import build
-from anyslice.params import Torchvision, hyperparameters, load_scale
+from anyslice.params import hyperparameters, load_scale
 
 # Published image size, channels and labels of the data sets whose parts are played.
 IMAGES = {
@@ -89,7 +90,7 @@ def paper_runs():
 
 @pytest.mark.parametrize(("role", "name", "network"), paper_runs())
 def test_the_paper_scale_costs_what_is_on_record(role, name, network):
-    if isinstance(network, Torchvision):
+    if isinstance(network, TorchvisionParams):
         network = replace(network, weights=None)  # released ones would be downloaded
     named = {"name": network.name} | hyperparameters(network)
     costs = cost_of_known(json.dumps(named, sort_keys=True), role)

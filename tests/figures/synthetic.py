@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from anyslice.files import write_json
-from anyslice.params import Scale, subnetworks
+from anyslice.params import Scale
 
 IMAGES = 400
 Errors = Callable[[str, str, int, int, int], float]
@@ -26,7 +26,7 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
         settings = scale.datasets[dataset].runs[run]
         costs = [
             round(macs(run, settings.network, k))
-            for k in range(1, subnetworks(settings.network) + 1)
+            for k in range(1, settings.network.subnetworks + 1)
         ]
         write_json(
             results / "flops" / dataset / f"{run}.json",

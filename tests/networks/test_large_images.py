@@ -5,9 +5,10 @@ import torch
 from families import images, small, trained_a_little
 from test_interface import assert_same
 
+from anyslice.config.families import LARGEST_SMALL_IMAGE
 from anyslice.evaluation import formula
 from anyslice.evaluation.flops import count
-from anyslice.networks.stem import LARGEST_SMALL_IMAGE, Scales
+from anyslice.networks.stem import Scales
 
 LARGE = {
     "i-resnext": {"L": 4},

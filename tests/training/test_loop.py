@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from anyslice.config.families import IResNeXtParams, ISResNeXtParams
 from anyslice.datasets import Batch, open_dataset
 from anyslice.networks import build
-from anyslice.params import IResNeXt, ISResNeXt, Run, load_scale
+from anyslice.params import Run, load_scale
 from anyslice.training.loop import learning_rate, train
 from anyslice.training.loss import joint_backward, labels_by_level
 from anyslice.training.options import Options
@@ -58,7 +59,7 @@ def recipe(root):
 
 @pytest.fixture
 def run(recipe):
-    return Run(network=IResNeXt(name="i-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
+    return Run(network=IResNeXtParams(name="i-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
 
 
 def test_the_learning_rate_drops_at_half_and_three_quarters(recipe):
@@ -136,7 +137,7 @@ def test_no_step_waits_for_the_device(run, data, short, network, monkeypatch):
 
 
 def test_every_level_of_a_hierarchy_is_learned(recipe):
-    run = Run(network=ISResNeXt(name="is-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
+    run = Run(network=ISResNeXtParams(name="is-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
     trained = train(run, Stripes(), seed=1, device=CPU, level_maps=[[0, 1, 2], [0, 0, 1]])
     assert trained.test_predictions.shape == (2, 2, 24)
     assert [len(by_level) for by_level in trained.test_errors] == [2, 2]

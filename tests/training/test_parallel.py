@@ -13,9 +13,10 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from anyslice.config.families import MSDNetParams
 from anyslice.datasets import open_dataset
 from anyslice.networks import fused
-from anyslice.params import MSDNet, Run
+from anyslice.params import Run
 from anyslice.training.interrupt import EXIT_CODE, Interrupted, Interrupts
 from anyslice.training.job import choose_device, level_maps_of, run_training
 from anyslice.training.loop import train
@@ -140,7 +141,7 @@ def _train(run, folder, maps):
     return weights, trained.history[-1].train_losses, trained.test_errors
 
 
-MSDNET = MSDNet(
+MSDNET = MSDNetParams(
     name="msdnet",
     K=2,
     base=1,

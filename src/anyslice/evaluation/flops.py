@@ -20,9 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_flop
 
+from anyslice.config.families import TorchvisionParams
 from anyslice.datasets.description import load_description
 from anyslice.networks import AnytimeNetwork, build
-from anyslice.params import Scale, Torchvision, hyperparameters
+from anyslice.params import Scale, hyperparameters
 
 aten = torch.ops.aten
 Shape = tuple[int, ...]
@@ -151,7 +152,7 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
     run = scale.run(name)
     description = load_description(name.partition("/")[0])
     plan = run.network
-    if isinstance(plan, Torchvision):
+    if isinstance(plan, TorchvisionParams):
         plan = replace(plan, weights=None)  # released ones would be downloaded
     network = build(
         plan.name,

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anyslice.networks.stem import LARGEST_SMALL_IMAGE, Scales
+from anyslice.config.families import LARGEST_SMALL_IMAGE
+from anyslice.networks.stem import Scales
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from anyslice.evaluation.tables import FAMILIES, Row, joint_alone_table, training_folder
+from anyslice.config.families import FAMILIES
+from anyslice.evaluation.tables import Row, joint_alone_table, training_folder
 from anyslice.files import read_json
 from anyslice.params import JointAloneFigure, PropertiesFigure, Scale
 
@@ -112,5 +113,5 @@ def _of_run(
 ) -> tuple[Row, list[int]]:
     """What all rows of a run have in common, and the MACs of its sub-networks."""
     flops = read_json(results / "flops" / figure.dataset / f"{run}.json")
-    family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name]
+    family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
     return {"role": run, "family": family, "run": run}, flops["macs"]

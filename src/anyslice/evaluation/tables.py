@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from safetensors.numpy import load_file
 
+from anyslice.config.families import FAMILIES
 from anyslice.files import read_json
 from anyslice.params import (
     BatchNormFigure,
@@ -18,17 +19,6 @@ from anyslice.params import (
     LevelsFigure,
     Scale,
 )
-
-FAMILIES = {
-    "i-resnext": "I-ResNeXt",
-    "is-resnext": "IS-ResNeXt",
-    "msdnet": "MSDNet",
-    "shallow-resnext": "Shallow ResNeXt",
-    "resnet": "ResNet",
-    "resnext": "ResNeXt",
-    "densenet-bc": "DenseNet-BC",
-    "torchvision": "torchvision",
-}
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -60,7 +50,7 @@ def training_rows(
         {
             "run": run,
             "role": role or run,
-            "family": FAMILIES[scale.run(f"{dataset}/{run}").network.name],
+            "family": FAMILIES[scale.run(f"{dataset}/{run}").network.name].label,
             "kind": "anytime" if K > 1 else "fixed",
             "subnetwork": k + 1,
             "K": K,
@@ -141,7 +131,7 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
                 {
                     "run": run,
                     "role": role,
-                    "family": FAMILIES[network.name],
+                    "family": FAMILIES[network.name].label,
                     "seed": seed,
                     "block": figure.block,
                     "branch": branch,

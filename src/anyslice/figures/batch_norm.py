@@ -7,12 +7,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from anyslice.config.families import FAMILIES
 from anyslice.figures.curves import legend_below, macs_axis, plot_mean
-from anyslice.figures.style import COLOURS, COLUMN, Face, print_style, save
+from anyslice.figures.style import COLUMN, Face, print_style, save
 
 LOOKS = {
-    "independent": (COLOURS["I-ResNeXt"], "o", "independent BN"),
-    "shared": (COLOURS["ResNet"], "s", "shared BN"),
+    "independent": (FAMILIES["i-resnext"].colour, "o", "independent BN"),
+    "shared": (FAMILIES["resnet"].colour, "s", "shared BN"),
 }
 
 

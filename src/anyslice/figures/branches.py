@@ -7,8 +7,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from anyslice.config.families import labelled
 from anyslice.figures.curves import count_axis, legend_below, plot_mean
-from anyslice.figures.style import COLOURS, COLUMN, MARKERS, Face, print_style, save
+from anyslice.figures.style import COLUMN, Face, print_style, save
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
@@ -27,8 +28,8 @@ def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
                 rows,
                 x="branch",
                 y="l1_norm",
-                color=COLOURS[str(family)],
-                marker=MARKERS[str(family)],
+                color=labelled(str(family)).colour,
+                marker=labelled(str(family)).marker,
                 label=str(family),
             )
         count_axis(axes, table.branch.max(), f"branch of block {table.block.iloc[0]}")

@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from anyslice.config.families import labelled
 from anyslice.figures.curves import legend_right, macs_axis, plot_mean
-from anyslice.figures.style import COLOURS, MARKERS, PAGE, Face, print_style, save
+from anyslice.figures.style import PAGE, Face, print_style, save
 
 LINES = ("-", "--", ":", "-.")
 
@@ -50,8 +51,8 @@ def _plot_family(axes: Axes, rows: pd.DataFrame, family: str, kind: str) -> None
             of_run,
             x="macs",
             y="error",
-            color=COLOURS[family],
-            marker=MARKERS[family],
+            color=labelled(family).colour,
+            marker=labelled(family).marker,
             line=line,
             label=label,
         )

@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 
+from anyslice.config.families import labelled
 from anyslice.figures.curves import SHALLOW, THIN, count_axis, macs_axis, plot_mean
-from anyslice.figures.style import COLOURS, MARKERS, PAGE, Face, print_style, save
+from anyslice.figures.style import PAGE, Face, print_style, save
 
 PAIRS = {"thin": (THIN, "o"), "shallow": (SHALLOW, "v")}
 
@@ -62,8 +63,8 @@ def _plot_runs(axes: Axes, table: pd.DataFrame, quantity: str, x: str) -> None:
             of_family,
             x=x,
             y="value",
-            color=COLOURS[str(family)],
-            marker=MARKERS[str(family)],
+            color=labelled(str(family)).colour,
+            marker=labelled(str(family)).marker,
             label=str(family),
         )
 

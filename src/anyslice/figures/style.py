@@ -19,28 +19,6 @@ COLUMN = 3.5
 PAGE = 7.0
 """Widths in inches of one column and of a page in print."""
 
-_PALETTE = sns.color_palette("colorblind")
-COLOURS = {
-    "I-ResNeXt": _PALETTE[3],
-    "IS-ResNeXt": _PALETTE[0],
-    "MSDNet": _PALETTE[1],
-    "Shallow ResNeXt": _PALETTE[7],
-    "ResNet": _PALETTE[2],
-    "ResNeXt": _PALETTE[4],
-    "DenseNet-BC": _PALETTE[5],
-    "torchvision": _PALETTE[6],
-}
-MARKERS = {
-    "I-ResNeXt": "o",
-    "IS-ResNeXt": "s",
-    "MSDNet": "D",
-    "Shallow ResNeXt": "v",
-    "ResNet": "^",
-    "ResNeXt": "P",
-    "DenseNet-BC": "X",
-    "torchvision": "*",
-}
-
 
 @contextmanager
 def print_style() -> Iterator[None]:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.networks.base import Logits, require
+from anyslice.config.families import check_network
+from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import make_head
 
@@ -79,16 +80,8 @@ class DenseNetBC(FixedBudgetNetwork):
         image_channels: int = 3,
     ) -> None:
         super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
-        require(
-            depth >= 10 and depth % 6 == 4,
-            f"depth={depth} must be 6 n + 4: 10, 16, 22, 28, 34, 40, ...",
-        )
-        require(growth >= 1, "growth must be at least 1")
-        require(0 < compression <= 1, f"compression={compression} must be in 0 ... 1, not 0")
-        smallest = 2 ** (SCALES - 1)
-        require(
-            image_size >= smallest,
-            f"image_size={image_size} is too small for {SCALES} scales: at least {smallest}",
+        check_network(
+            "densenet-bc", image_size, depth=depth, growth=growth, compression=compression
         )
         width = 2 * growth
         self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)

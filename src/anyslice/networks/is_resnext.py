@@ -26,8 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anyslice.config.families import check_network
 from anyslice.networks import fused
-from anyslice.networks.base import AnytimeNetwork, Logits, require
+from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Scales, Stem, downscale
@@ -218,9 +219,7 @@ class ISResNeXt(AnytimeNetwork):
         image_channels: int = 3,
     ) -> None:
         super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
-        require(min(L, W, B, C, K) >= 1, "L, W, B, C and K must be at least 1")
-        require(W % K == 0, f"width W={W} must be a multiple of K={K} sub-features")
-        require(C % K == 0, f"C={C} branches must be a multiple of K={K} sub-networks")
+        check_network("is-resnext", image_size, L=L, W=W, B=B, C=C, K=K)
         scales = Scales.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
         self.stem = Stem(image_channels, W, image_size)

@@ -29,9 +29,9 @@ from typing import Literal, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from anyslice.networks.base import AnytimeNetwork, Logits, require
+from anyslice.config.families import LARGEST_SMALL_IMAGE, check_network
+from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import Head, global_average, make_head
-from anyslice.networks.stem import LARGEST_SMALL_IMAGE
 
 StepMode = Literal["even", "growing"]
 Prune = Literal["max", "min"]
@@ -211,12 +211,21 @@ class MSDNet(AnytimeNetwork):
         self.growth_factors = tuple(growth_factors)
         self.bottleneck_factors = tuple(bottleneck_factors)
         scales = len(self.growth_factors)
-        _check(K, base, step, growth, reduction, self.growth_factors, self.bottleneck_factors)
-        _check_names(step_mode, prune, head)
-        smallest = 2 ** (scales - 1)
-        require(
-            image_size >= smallest,
-            f"image_size={image_size} is too small for {scales} scales: at least {smallest}",
+        check_network(
+            "msdnet",
+            image_size,
+            K=K,
+            base=base,
+            step=step,
+            step_mode=step_mode,
+            channels=channels,
+            growth=growth,
+            growth_factors=self.growth_factors,
+            bottleneck_factors=self.bottleneck_factors,
+            prune=prune,
+            reduction=reduction,
+            head=head,
+            lazy=lazy,
         )
         steps = [base] + [step if step_mode == "even" else step * k + 1 for k in range(1, K)]
         columns, ends = columns_of(steps, scales, channels, growth, prune, reduction)
@@ -362,28 +371,3 @@ def _stem(image_channels: int, width: int, image_size: int) -> nn.Module:
     return nn.Sequential(
         ConvNormReLU(image_channels, width, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
     )
-
-
-def _check(
-    K: int,
-    base: int,
-    step: int,
-    growth: int,
-    reduction: float,
-    growth_factors: tuple[int, ...],
-    bottleneck_factors: tuple[int, ...],
-) -> None:
-    require(min(K, base, step) >= 1, "K, base and step must be at least 1")
-    require(growth >= 2 and growth % 2 == 0, f"growth={growth} must be even: half is from below")
-    require(0 <= reduction <= 1, f"reduction={reduction} must be in 0 ... 1")
-    require(
-        len(growth_factors) == len(bottleneck_factors) >= 1,
-        f"growth_factors={growth_factors} and bottleneck_factors={bottleneck_factors} "
-        "need one number for each scale",
-    )
-
-
-def _check_names(step_mode: str, prune: str, head: str) -> None:
-    require(step_mode in ("even", "growing"), f"step_mode={step_mode!r}: choose even or growing")
-    require(prune in ("max", "min"), f"prune={prune!r}: choose max or min")
-    require(head in ("one-layer", "original"), f"head={head!r}: choose one-layer or original")

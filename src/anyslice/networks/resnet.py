@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.networks.base import Logits, require
+from anyslice.config.families import check_network
+from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import LinearHead, make_head
 
@@ -70,15 +71,7 @@ class ResNet(FixedBudgetNetwork):
         image_channels: int = 3,
     ) -> None:
         super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
-        require(
-            depth >= 8 and depth % 6 == 2, f"depth={depth} must be 6 n + 2: 8, 14, 20, 26, 32, ..."
-        )
-        require(width >= 1, "width must be at least 1")
-        smallest = 2 ** (SCALES - 1)
-        require(
-            image_size >= smallest,
-            f"image_size={image_size} is too small for {SCALES} scales: at least {smallest}",
-        )
+        check_network("resnet", image_size, depth=depth, width=width)
         self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)
         widths = [width << s for s in range(SCALES)]

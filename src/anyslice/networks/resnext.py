@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anyslice.config.families import check_network
 from anyslice.networks import fused
-from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, require
+from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Scales, Stem, downscale
@@ -146,12 +147,7 @@ class IResNeXt(AnytimeNetwork):
         image_channels: int = 3,
     ) -> None:
         super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
-        require(min(L, W, B, C, K) >= 1, "L, W, B, C and K must be at least 1")
-        require(
-            batch_norm in ("independent", "shared"),
-            f"batch_norm={batch_norm!r}: choose independent or shared",
-        )
-        require(C % K == 0, f"C={C} branches must be a multiple of K={K} sub-networks")
+        check_network("i-resnext", image_size, L=L, W=W, B=B, C=C, K=K, batch_norm=batch_norm)
         scales = Scales.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
         self.batch_norm = batch_norm
@@ -212,3 +208,8 @@ class IResNeXt(AnytimeNetwork):
             for block, source in zip(mine, theirs, strict=True):
                 block.copy_slice(k, source)
         return Standalone(sliced).train(self.training)
+
+
+def resnext(**hyperparameters: Any) -> IResNeXt:
+    """ResNeXt: takes what IResNeXt takes, but for K and batch_norm."""
+    return IResNeXt(K=1, **hyperparameters)

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
-from anyslice.networks.base import AnytimeNetwork, Logits, require
+from anyslice.config.families import check_network
+from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import make_head
 from anyslice.networks.resnext import Block
 from anyslice.networks.stem import Scales, Stem, downscale
@@ -81,8 +82,7 @@ class ShallowResNeXt(AnytimeNetwork):
         image_size: int,
         image_channels: int = 3,
     ) -> None:
-        require(min(L, W, B, C) >= 1, "L, W, B and C must be at least 1")
-        require(only is None or 1 <= only < L, f"only={only}: there are sub-networks 1 ... {L - 1}")
+        check_network("shallow-resnext", image_size, L=L, W=W, B=B, C=C, only=only)
         super().__init__(
             K=L - 1 if only is None else 1,
             classes=classes,

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.networks.base import require
-
-LARGEST_SMALL_IMAGE = 64
+from anyslice.config.families import LARGEST_SMALL_IMAGE, stages_of
 
 
 @dataclass(frozen=True)
@@ -25,18 +23,8 @@ class Scales:
 
     @staticmethod
     def of(L: int, image_size: int) -> Scales:
-        """3 scales for images of up to 64 pixels, 4 for larger ones (Appendix B).
-
-        Raises:
-            ValueError: if L is not a multiple of the scales, or the image too small for them.
-        """
-        count = 4 if image_size > LARGEST_SMALL_IMAGE else 3
-        require(L >= count and L % count == 0, f"L={L} blocks must be a multiple of {count} scales")
-        smallest = 2 ** (count - 1)
-        require(
-            image_size >= smallest,
-            f"image_size={image_size} is too small for {count} scales: at least {smallest}",
-        )
+        """3 scales for images of up to 64 pixels, 4 for larger ones (Appendix B)."""
+        count = stages_of(image_size)
         return Scales(count, L // count)
 
 

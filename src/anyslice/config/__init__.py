@@ -1,0 +1,1 @@
+"""What can be written in a parameter file, and what is true of it. Imports no torch."""

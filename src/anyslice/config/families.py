@@ -1,0 +1,343 @@
+"""The table of network families: for each its hyper-parameters, what is legal, and how it looks.
+
+A family is one row of FAMILIES and a module in `networks/`, which is imported when a network is
+built. Reading parameters imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from anyslice.schema import ParameterError, check
+
+_STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[int, Field(ge=1)]
+Problem = tuple[str, str]
+"""A hyper-parameter ("" for all of them) and the rule that it breaks, as a sentence."""
+
+LARGEST_SMALL_IMAGE = 64
+"""Side in pixels; larger images take the stem of ImageNet and one stage more."""
+
+
+def stages_of(image_size: int) -> int:
+    """Stages of the ResNeXt family for square images of a side in pixels (Appendix B)."""
+    return 4 if image_size > LARGEST_SMALL_IMAGE else 3
+
+
+@dataclass(frozen=True, config=_STRICT)
+class NetworkParams:
+    """The hyper-parameters of a network; this base is a fixed-budget network without rules.
+
+    Attributes:
+        name: key in FAMILIES.
+    """
+
+    name: str
+
+    @property
+    def subnetworks(self) -> int:
+        """The number of sub-networks, K in the paper."""
+        return 1
+
+    @property
+    def branched_blocks(self) -> int:
+        """The number of blocks whose branches lie side by side in one convolution."""
+        return 0
+
+    def alone(self, k: int) -> tuple[NetworkParams, ...]:
+        """The networks that have the architecture of sub-network k, to be trained by themselves."""
+        return ()
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """What no single hyper-parameter shows: the rules between them and the image size."""
+        yield from ()
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BranchedParams(NetworkParams):
+    """L residual blocks of width W, with C branches of bottleneck B."""
+
+    L: Positive
+    W: Positive
+    B: Positive
+    C: Positive
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """L is a multiple of the stages, and the last of them has pixels."""
+        stages = stages_of(image_size)
+        if self.L % stages:
+            yield (
+                "L",
+                f"L={self.L} blocks must be a multiple of {stages} stages, which images of "
+                f"{image_size} pixels have",
+            )
+        yield from _too_small(image_size, stages)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ResNeXtParams(BranchedParams):
+    """Pre-activation ResNeXt."""
+
+    name: Literal["resnext"]
+
+    @property
+    def branched_blocks(self) -> int:
+        """All L."""
+        return self.L
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IResNeXtParams(BranchedParams):
+    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
+
+    name: Literal["i-resnext"]
+    K: Positive
+    batch_norm: Literal["independent", "shared"] = "independent"
+
+    @property
+    def subnetworks(self) -> int:
+        """The hyper-parameter K."""
+        return self.K
+
+    @property
+    def branched_blocks(self) -> int:
+        """All L."""
+        return self.L
+
+    def alone(self, k: int) -> tuple[NetworkParams, ...]:
+        """The ResNeXt of cardinality `C_k = k C / K`."""
+        cardinality = k * self.C // self.K
+        return (ResNeXtParams(name="resnext", L=self.L, W=self.W, B=self.B, C=cardinality),)
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """The K sub-networks have `k C / K` branches."""
+        yield from super().problems(image_size)
+        yield from _uneven_branches(self.C, self.K)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ISResNeXtParams(BranchedParams):
+    """IS-ResNeXt (Section 3.2): K thin sub-networks from one pass."""
+
+    name: Literal["is-resnext"]
+    K: Positive
+
+    @property
+    def subnetworks(self) -> int:
+        """The hyper-parameter K."""
+        return self.K
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """Features and branches are K equal parts."""
+        yield from super().problems(image_size)
+        yield from _uneven_branches(self.C, self.K)
+        if self.W % self.K:
+            yield "W", f"width W={self.W} must be a multiple of K={self.K} sub-features"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ShallowResNeXtParams(BranchedParams):
+    """ResNeXt with a classifier after every block but the first (Section 4.1).
+
+    Attributes:
+        only: k for the k-th shallow sub-network trained alone, None for all of them jointly.
+    """
+
+    name: Literal["shallow-resnext"]
+    only: Positive | None = None
+
+    @property
+    def subnetworks(self) -> int:
+        """One for every block but the first."""
+        return self.L - 1 if self.only is None else 1
+
+    def alone(self, k: int) -> tuple[NetworkParams, ...]:
+        """The k-th alone; the last is also the ResNeXt of the same size."""
+        truncated = replace(self, only=k)
+        whole = ResNeXtParams(name="resnext", L=self.L, W=self.W, B=self.B, C=self.C)
+        return (truncated, whole) if k == self.subnetworks else (truncated,)
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """There are L - 1 sub-networks to choose from."""
+        yield from super().problems(image_size)
+        if self.only is not None and self.only >= self.L:
+            yield "only", f"only={self.only}: there are sub-networks 1 ... {self.L - 1}"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MSDNetParams(NetworkParams):
+    """MSDNet (Huang et al., 2018); the hyper-parameters are explained at `networks.msdnet`."""
+
+    name: Literal["msdnet"]
+    K: Positive
+    base: Positive
+    step: Positive
+    channels: Positive
+    growth: Positive
+    growth_factors: tuple[Positive, ...]
+    bottleneck_factors: tuple[Positive, ...]
+    step_mode: Literal["even", "growing"] = "even"
+    prune: Literal["max", "min"] = "max"
+    reduction: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    head: Literal["one-layer", "original"] = "one-layer"
+    lazy: bool = False
+
+    @property
+    def subnetworks(self) -> int:
+        """The hyper-parameter K."""
+        return self.K
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """Growth in two halves, and one factor for each scale of the grid."""
+        if self.growth % 2:
+            yield "growth", f"growth={self.growth} must be even: half is from the finer scale"
+        scales = len(self.growth_factors)
+        if scales < 1 or scales != len(self.bottleneck_factors):
+            yield (
+                "growth_factors",
+                f"growth_factors={self.growth_factors} and bottleneck_factors="
+                f"{self.bottleneck_factors} need one number for each scale",
+            )
+        yield from _too_small(image_size, scales)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ResNetParams(NetworkParams):
+    """ResNet for small images (He et al., 2016)."""
+
+    name: Literal["resnet"]
+    depth: Positive
+    width: Positive = 16
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """Three stages of n blocks of two layers, a first and a last layer."""
+        yield from _wrong_depth(self.depth, rest=2)
+        yield from _too_small(image_size, 3)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DenseNetBCParams(NetworkParams):
+    """DenseNet-BC for small images (Huang et al., 2017)."""
+
+    name: Literal["densenet-bc"]
+    depth: Positive
+    growth: Positive
+    compression: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """Three stages of n layers of two convolutions; the first, two transitions, the last."""
+        yield from _wrong_depth(self.depth, rest=4)
+        yield from _too_small(image_size, 3)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TorchvisionParams(NetworkParams):
+    """A network of torchvision for large images, with released weights or fresh ones."""
+
+    name: Literal["torchvision"]
+    arch: str
+    weights: str | None = None
+
+
+def _uneven_branches(C: int, K: int) -> Iterator[Problem]:
+    if C % K:
+        yield "C", f"C={C} branches must be a multiple of K={K} sub-networks"
+
+
+def _wrong_depth(depth: int, rest: int) -> Iterator[Problem]:
+    if depth < 6 + rest or depth % 6 != rest:
+        examples = ", ".join(str(6 * n + rest) for n in range(1, 6))
+        yield "depth", f"depth={depth} must be 6 n + {rest}: {examples}, ..."
+
+
+def _too_small(image_size: int, stages: int) -> Iterator[Problem]:
+    """Each stage but the first halves the resolution."""
+    smallest = 2 ** max(0, stages - 1)
+    if image_size < smallest:
+        yield (
+            "",
+            f"image_size={image_size} is too small for {stages} stages: at least {smallest}",
+        )
+
+
+@plain_dataclass(frozen=True)
+class Family:
+    """One row of the table.
+
+    Attributes:
+        params: the hyper-parameters, with the family's rules.
+        implementation: "<module>:<what builds the network>", imported by `networks.build` only.
+        label: the family's name in tables and legends.
+        colour: of its lines and points, in a notation of Matplotlib.
+        marker: one of Matplotlib's.
+    """
+
+    params: type[NetworkParams]
+    implementation: str
+    label: str
+    colour: str
+    marker: str
+
+    def load(self) -> Callable[..., Any]:
+        """What builds the network; imports its module."""
+        module, _, attribute = self.implementation.partition(":")
+        builder: Callable[..., Any] = getattr(import_module(module), attribute)
+        return builder
+
+
+# The colours are those of seaborn's palette "colorblind".
+FAMILIES: dict[str, Family] = {
+    "resnext": Family(
+        ResNeXtParams, "anyslice.networks.resnext:resnext", "ResNeXt", "#CC78BC", "P"
+    ),
+    "i-resnext": Family(
+        IResNeXtParams, "anyslice.networks.resnext:IResNeXt", "I-ResNeXt", "#D55E00", "o"
+    ),
+    "is-resnext": Family(
+        ISResNeXtParams, "anyslice.networks.is_resnext:ISResNeXt", "IS-ResNeXt", "#0173B2", "s"
+    ),
+    "shallow-resnext": Family(
+        ShallowResNeXtParams,
+        "anyslice.networks.shallow:ShallowResNeXt",
+        "Shallow ResNeXt",
+        "#949494",
+        "v",
+    ),
+    "msdnet": Family(MSDNetParams, "anyslice.networks.msdnet:MSDNet", "MSDNet", "#DE8F05", "D"),
+    "resnet": Family(ResNetParams, "anyslice.networks.resnet:ResNet", "ResNet", "#029E73", "^"),
+    "densenet-bc": Family(
+        DenseNetBCParams, "anyslice.networks.densenet:DenseNetBC", "DenseNet-BC", "#CA9161", "X"
+    ),
+    "torchvision": Family(
+        TorchvisionParams,
+        "anyslice.networks.reference:TorchvisionNetwork",
+        "torchvision",
+        "#FBAFE4",
+        "*",
+    ),
+}
+
+
+def labelled(label: str) -> Family:
+    """The family that has this name in tables."""
+    return next(family for family in FAMILIES.values() if family.label == label)
+
+
+def check_network(name: str, image_size: int, **hyperparameters: Any) -> None:
+    """Refuse hyper-parameters that cannot work for square images of a side in pixels.
+
+    Raises:
+        ParameterError: a line for each rule that is broken.
+    """
+    where = f"network {name}"
+    params = check(FAMILIES[name].params, {"name": name} | hyperparameters, where)
+    problems = [f"{where}: {rule}" for _, rule in params.problems(image_size)]
+    if problems:
+        raise ParameterError("\n".join(problems))
