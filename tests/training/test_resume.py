@@ -384,3 +384,9 @@ def test_another_storage_is_no_code_of_a_run_on_tensors():
     assert "datasets/tensors.py" not in of_files
     assert {LOOP, "training/loss.py", "datasets/augmentation.py"} <= of_tensors & of_files
     assert not any("formats" in name for name in of_tensors | of_files)
+
+
+def test_another_family_is_no_code_of_a_run(short):
+    code = code_of([LOOP, short.run("fashion-mnist-short/i-resnext").network.file])
+    assert "networks/resnext.py" in code
+    assert not any("msdnet" in name or "densenet" in name for name in code)

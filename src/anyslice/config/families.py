@@ -42,6 +42,12 @@ class NetworkParams:
     name: str
 
     @property
+    def file(self) -> str:
+        """The family's module as a file, relative to the package's folder."""
+        module = FAMILIES[self.name].implementation.partition(":")[0]
+        return module.partition(".")[2].replace(".", "/") + ".py"
+
+    @property
     def subnetworks(self) -> int:
         """The number of sub-networks, K in the paper."""
         return 1

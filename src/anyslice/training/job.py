@@ -128,7 +128,9 @@ class _Job:
                 "options": options.on,
             },
             data=sha256(folders.data / "manifest.json"),
-            code=code_of([LOOP, STORAGES[self.dataset.manifest.storage]]),
+            code=code_of(
+                [LOOP, STORAGES[self.dataset.manifest.storage], self.training.network.file]
+            ),
         )
         self.seed_folder = seed_folder(folders.work, scale.name, name, seed)
         self.folder = self.seed_folder / self.identity.key
