@@ -9,9 +9,9 @@ from time import time
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
-from anyslice.audit import forget_missing
-from anyslice.params import ParameterError, canonical, load_scale
-from anyslice.schema import read_mapping
+from anyslice.pipeline.audit import forget_missing
+from anyslice.config.scale import ParameterError, canonical, load_scale
+from anyslice.config.checked_yaml import read_mapping
 
 min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")

@@ -8,7 +8,7 @@ import pytest
 PROGRAM = """
 import resource
 import torch
-from anyslice.evaluation.bench import new_training
+from anyslice.costs.bench import new_training
 from anyslice.memory import keep_freed_memory
 
 # in NCHW it trains by the plain modules, which allocate most

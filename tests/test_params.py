@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from anyslice.params import ParameterError, canonical, load_scale
+from anyslice.config.scale import ParameterError, canonical, load_scale
 
 QUICK = Path("params/quick.yaml")
 

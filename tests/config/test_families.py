@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from anyslice.config.families import FAMILIES, Family, ResNetParams, labelled
+from anyslice.config.scale import hyperparameters, load_scale
 from anyslice.networks import build
-from anyslice.params import hyperparameters, load_scale
 
 
 @pytest.mark.parametrize("missing", ["label", "colour", "marker"])
@@ -36,6 +36,6 @@ def test_hyperparameters_know_the_number_of_subnetworks(root):
 
 
 def test_a_scale_is_read_without_torch(root):
-    code = "import sys; from anyslice.params import load_scale; load_scale('quick')"
+    code = "import sys; from anyslice.config.scale import load_scale; load_scale('quick')"
     code += "; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from made import EMBEDDED, RangeHandler, describe, make
 
-from anyslice.datasets.description import Counts
+from anyslice.config.dataset import Counts
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ import scipy.io
 import torch
 from PIL import Image
 
+from anyslice.config.dataset import Counts, Description, load_description
 from anyslice.datasets.checksums import file_checksums
-from anyslice.datasets.description import Counts, Description, load_description
 from anyslice.datasets.formats.idx import read_idx
 from anyslice.datasets.prepare import measure, prepare
 from anyslice.datasets.splits import draw_validation

@@ -3,8 +3,8 @@
 import pytest
 from made import ROOT
 
-from anyslice.datasets.description import load_description
-from anyslice.schema import ParameterError
+from anyslice.config.checked_yaml import ParameterError
+from anyslice.config.dataset import load_description
 
 FOLDER = ROOT / "params/datasets"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))

@@ -9,8 +9,8 @@ import time
 import pytest
 from made import EMBEDDED, ROOT, make
 
+from anyslice.config.dataset import load_description
 from anyslice.datasets import DataError, open_dataset
-from anyslice.datasets.description import load_description
 
 DESCRIPTION = ROOT / "params/datasets/fashion-mnist-files.yaml"
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from made import EMBEDDED, describe
 
+from anyslice.config.dataset import Source
 from anyslice.datasets import DataError
-from anyslice.datasets.description import Source
 from anyslice.datasets.download import download
 from anyslice.datasets.sources import fetch, verify
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from made import EMBEDDED, describe, make
 
+from anyslice.config.dataset import Counts
 from anyslice.datasets import DataError, open_dataset
-from anyslice.datasets.description import Counts
 from anyslice.datasets.formats.idx import read_idx
 
 

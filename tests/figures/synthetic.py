@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
+from anyslice.config.scale import Scale
 from anyslice.files import write_json
-from anyslice.params import Scale
 
 IMAGES = 400
 Errors = Callable[[str, str, int, int, int], float]

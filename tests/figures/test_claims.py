@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from synthetic import write_results
 
-from anyslice import claims as module
-from anyslice.claims import NOT_MEASURABLE, Claim, evaluate, load_claims, read_tables
-from anyslice.evaluation.measures import ErrorReduction, SubnetworkError
-from anyslice.evaluation.tables import runs_table
+from anyslice.analysis.tables import runs_table
+from anyslice.claims import judge as module
+from anyslice.claims.judge import NOT_MEASURABLE, Claim, evaluate, load_claims, read_tables
+from anyslice.claims.measures import ErrorReduction, SubnetworkError
+from anyslice.config.scale import load_scale
 from anyslice.figures import KINDS
 from anyslice.files import write_json
-from anyslice.params import load_scale
 
 PAPER = [
     *[70, 12.9, 7.2, 81.7, 19.6],  # Section 4.1, BN

@@ -5,10 +5,10 @@ import pytest
 from pypdf import PdfReader
 from synthetic import write_results
 
-from anyslice.evaluation.properties import lost_later
-from anyslice.evaluation.tables import branch_norms, choose_levels
+from anyslice.analysis.properties import lost_later
+from anyslice.analysis.tables import branch_norms, choose_levels
+from anyslice.config.scale import load_scale
 from anyslice.figures import draw_figure
-from anyslice.params import load_scale
 
 FIGURES = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
 

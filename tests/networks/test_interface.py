@@ -8,7 +8,7 @@ import torch
 from families import ANYTIME, INTERRUPTIBLE, NETWORKS, images, small, total, trained_a_little
 
 from anyslice.config.families import FAMILIES
-from anyslice.evaluation.flops import cost_of, count
+from anyslice.costs.macs import cost_of, count
 from anyslice.networks import build
 from anyslice.networks.heads import levels
 

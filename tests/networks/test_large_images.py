@@ -6,8 +6,8 @@ from families import images, small, trained_a_little
 from test_interface import assert_same
 
 from anyslice.config.families import LARGEST_SMALL_IMAGE
-from anyslice.evaluation import formula
-from anyslice.evaluation.flops import count
+from anyslice.costs import formula
+from anyslice.costs.macs import count
 from anyslice.networks.stem import Scales
 
 LARGE = {

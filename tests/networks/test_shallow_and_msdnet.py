@@ -5,7 +5,7 @@ import torch
 from families import MSDNET, images, small, total, trained_a_little
 from test_interface import assert_same
 
-from anyslice.evaluation.flops import count
+from anyslice.costs.macs import count
 from anyslice.networks.msdnet import Cell, columns_of
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_interface import assert_same
 
-from anyslice.evaluation import formula
-from anyslice.evaluation.flops import count
+from anyslice.costs import formula
+from anyslice.costs.macs import count
 from anyslice.networks import build
 from anyslice.networks.heads import levels
 from anyslice.networks.is_resnext import PrefixConv, SparseBlock

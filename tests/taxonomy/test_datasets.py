@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from pypdf import PdfReader
 
 from anyslice.cli.main import main
-from anyslice.datasets.description import load_description as describe_dataset
+from anyslice.config.dataset import load_description as describe_dataset
+from anyslice.config.taxonomy import load_description
 from anyslice.figures.taxonomy_tree import place
-from anyslice.taxonomy.description import load_description
 from anyslice.taxonomy.matching import match_by_name
 from anyslice.taxonomy.record import read_taxonomy, write_taxonomy
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anyslice.taxonomy.description import Alias, Description
+from anyslice.config.taxonomy import Alias, Description
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.matching import match_by_file, match_by_name
 from anyslice.taxonomy.wordnet import FILES, find_synset, open_wordnet, path_from

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from anyslice.cli.main import main
+from anyslice.config.scale import Scale, load_scale
 from anyslice.datasets.manifest import read_manifest, write_manifest
 from anyslice.files import sha256
-from anyslice.params import Scale, load_scale
-from anyslice.training.job import Folders
+from anyslice.jobs.train import Folders
 
 ROOT = Path(__file__).parents[2]
 NAME = "fashion-mnist-short"

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from anyslice.audit import RECORDS, changed_inputs, forget_missing, outdated_trainings, read_records
+from anyslice.config.scale import load_scale
 from anyslice.files import read_json, sha256, write_json
-from anyslice.params import load_scale
-from anyslice.training.interrupt import Interrupts
-from anyslice.training.job import Folders, run_training
+from anyslice.jobs.interrupt import Interrupts
+from anyslice.jobs.train import Folders, run_training
+from anyslice.pipeline.audit import (
+    RECORDS,
+    changed_inputs,
+    forget_missing,
+    outdated_trainings,
+    read_records,
+)
 
 LONG = "results/" + "/".join(["a-long-folder-name"] * 12) + "/figure.pdf"
 

@@ -9,13 +9,13 @@ from collections import Counter
 import pytest
 import torch
 
-from anyslice.training.gpus import VISIBLE, allowed_devices
-from anyslice.training.interrupt import EXIT_CODE
+from anyslice.jobs.gpus import VISIBLE, allowed_devices
+from anyslice.jobs.interrupt import EXIT_CODE
 
 TRAINING = f"""
 import os, sys, click
-from anyslice.training.gpus import own_gpus
-from anyslice.training.interrupt import Interrupts
+from anyslice.jobs.gpus import own_gpus
+from anyslice.jobs.interrupt import Interrupts
 
 with own_gpus(int(sys.argv[1]), int(sys.argv[2]), Interrupts(), click.echo):
     click.echo("has " + os.environ["{VISIBLE}"])
@@ -25,8 +25,8 @@ with own_gpus(int(sys.argv[1]), int(sys.argv[2]), Interrupts(), click.echo):
 
 CROWD = f"""
 import os, sys, time
-from anyslice.training import gpus
-from anyslice.training.interrupt import Interrupts
+from anyslice.jobs import gpus
+from anyslice.jobs.interrupt import Interrupts
 
 gpus.POLL_SECONDS = 0.01
 log = os.open(sys.argv[3], os.O_WRONLY | os.O_APPEND | os.O_CREAT)

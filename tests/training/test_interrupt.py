@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from anyslice.training.identity import seed_folder
-from anyslice.training.interrupt import EXIT_CODE, Interrupts
+from anyslice.jobs.identity import seed_folder
+from anyslice.jobs.interrupt import EXIT_CODE, Interrupts
 
 LONG = "epochs: 3", "epochs: 200"
 

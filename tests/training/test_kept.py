@@ -8,12 +8,12 @@ import time
 import pytest
 
 from anyslice.files import sha256
-from anyslice.training import kept
-from anyslice.training.identity import seed_folder
-from anyslice.training.interrupt import Interrupted, Interrupts
-from anyslice.training.job import run_training
-from anyslice.training.lock import sole_process, wait_until_free
-from anyslice.training.output import FILES
+from anyslice.jobs import kept
+from anyslice.jobs.identity import seed_folder
+from anyslice.jobs.interrupt import Interrupted, Interrupts
+from anyslice.jobs.lock import sole_process, wait_until_free
+from anyslice.jobs.results import FILES
+from anyslice.jobs.train import run_training
 
 RUN = "fashion-mnist-short/is-resnext"
 

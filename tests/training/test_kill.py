@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import pytest
 
-from anyslice.training.identity import seed_folder
-from anyslice.training.interrupt import Interrupts
-from anyslice.training.job import run_training
-from anyslice.training.output import FILES
+from anyslice.jobs.identity import seed_folder
+from anyslice.jobs.interrupt import Interrupts
+from anyslice.jobs.results import FILES
+from anyslice.jobs.train import run_training
 
 KILLS = int(os.environ.get("KILLS", "5"))
 SEED = int(os.environ.get("KILL_SEED", "2018"))
@@ -28,7 +28,7 @@ SEED = int(os.environ.get("KILL_SEED", "2018"))
 def start():
     """Starts a training in a process of its own."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["anyslice.training.job"])
+    context.set_forkserver_preload(["anyslice.jobs.train"])
     finish(started(context.Process()))
 
     def start(scale, run, seed, folders):

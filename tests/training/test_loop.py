@@ -8,9 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from anyslice.config.families import IResNeXtParams, ISResNeXtParams
+from anyslice.config.scale import Run, load_scale
 from anyslice.datasets import Batch, open_dataset
 from anyslice.networks import build
-from anyslice.params import Run, load_scale
 from anyslice.training.loop import learning_rate, train
 from anyslice.training.loss import joint_backward, labels_by_level
 from anyslice.training.options import Options

@@ -14,13 +14,13 @@ import torch
 import torch.distributed as dist
 
 from anyslice.config.families import MSDNetParams
+from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
-from anyslice.networks import fused
-from anyslice.params import Run
-from anyslice.training.interrupt import EXIT_CODE, Interrupted, Interrupts
-from anyslice.training.job import choose_device, level_maps_of, run_training
+from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
+from anyslice.jobs.train import choose_device, level_maps_of, run_training
+from anyslice.kernels import residual_block as fused
+from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train
-from anyslice.training.parallel import GlobalBatchNorm, processes_of_torchrun
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 def together():
     """Runs a function in two processes as torchrun would; its results by rank."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["anyslice.training.job", "torch._dynamo"])
+    context.set_forkserver_preload(["anyslice.jobs.train", "torch._dynamo"])
 
     def run(function, *arguments):
         with socket.socket() as found:

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 from anyslice.datasets import open_dataset
-from anyslice.training.checkpoint import Checkpoint, Checkpoints
-from anyslice.training.identity import LOOP, STORAGES, Identity, code_of, seed_folder
-from anyslice.training.interrupt import Interrupted, Interrupts
-from anyslice.training.job import Folders, level_maps_of, run_training
-from anyslice.training.lock import sole_process
+from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
+from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of, seed_folder
+from anyslice.jobs.interrupt import Interrupted, Interrupts
+from anyslice.jobs.lock import sole_process
+from anyslice.jobs.session import ResumableSession
+from anyslice.jobs.train import Folders, level_maps_of, run_training
 from anyslice.training.loop import train
-from anyslice.training.resumable import ResumableSession
 
 CPU = torch.device("cpu")
 RUN = "fashion-mnist-short/is-resnext"
@@ -209,7 +209,7 @@ def test_a_second_process_on_a_training_is_refused(short, folders):
     folder = seed_folder(folders.work, short.name, RUN, 1)
     with sole_process(folder):
         code = (
-            "from pathlib import Path; from anyslice.training.lock import sole_process\n"
+            "from pathlib import Path; from anyslice.jobs.lock import sole_process\n"
             f"with sole_process(Path({str(folder)!r})): pass"
         )
         second = subprocess.run(["python", "-c", code], capture_output=True, text=True)

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from anyslice.cli.main import main
-from anyslice.training.identity import seed_folder
-from anyslice.training.interrupt import Interrupted, Interrupts
-from anyslice.training.job import run_training
-from anyslice.training.progress import LiveLine, Pace
-from anyslice.training.status import Status, status_of, table
+from anyslice.jobs.identity import seed_folder
+from anyslice.jobs.interrupt import Interrupted, Interrupts
+from anyslice.jobs.progress import LiveLine, Pace
+from anyslice.jobs.status import Status, status_of, table
+from anyslice.jobs.train import run_training
 
 RUN = "fashion-mnist-short/is-resnext"
 

@@ -20,8 +20,8 @@ rule train:
 
 TRAIN = """
 import os, time, click
-from anyslice.training.gpus import own_gpus
-from anyslice.training.interrupt import Interrupts
+from anyslice.jobs.gpus import own_gpus
+from anyslice.jobs.interrupt import Interrupts
 
 log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 with own_gpus(1, 2, Interrupts(), click.echo):

@@ -38,8 +38,8 @@ def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | N
     """
     import torch
 
-    from anyslice.evaluation import bench as benchmark
-    from anyslice.evaluation.augmentation_speed import compare_on_embedded_images
+    from anyslice.costs import bench as benchmark
+    from anyslice.costs.augmentation_speed import compare_on_embedded_images
     from anyslice.files import write_json
     from anyslice.memory import keep_freed_memory
 

@@ -21,9 +21,9 @@ results_option = click.option(
 @fail_clearly
 def runs(scale: str, results: Path | None) -> None:
     """Write runs.csv: every training that a figure shows, with errors, MACs and wall time."""
-    from anyslice.evaluation.tables import runs_table
+    from anyslice.analysis.tables import runs_table
+    from anyslice.config.scale import load_scale
     from anyslice.files import write_atomically
-    from anyslice.params import load_scale
 
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name
@@ -37,8 +37,8 @@ def runs(scale: str, results: Path | None) -> None:
 @fail_clearly
 def claims(scale: str, results: Path | None) -> None:
     """Compare the paper's claims with the figures' tables: claims.csv and claims.md."""
-    from anyslice import claims
-    from anyslice.params import load_scale
+    from anyslice.claims import judge as claims
+    from anyslice.config.scale import load_scale
 
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name
@@ -53,8 +53,8 @@ def claims(scale: str, results: Path | None) -> None:
 @fail_clearly
 def pages(scale: str, results: Path | None) -> None:
     """Write the report's pages and captions from claims.csv and runs.csv."""
-    from anyslice.params import load_scale
-    from anyslice.report import write_pages
+    from anyslice.claims.pages import write_pages
+    from anyslice.config.scale import load_scale
 
     loaded = load_scale(scale)
     write_pages(loaded, results or Path("results") / loaded.name)

@@ -39,8 +39,8 @@ def fetch(
     source_of: tuple[tuple[str, str], ...],
 ) -> None:
     """Find the source files of DATASET, downloading those that are nowhere here."""
+    from anyslice.config.dataset import load_description
     from anyslice.datasets import sources
-    from anyslice.datasets.description import load_description
 
     description = load_description(dataset)
     output = output or sources.FOLDER / description.name / "fetched.json"
@@ -62,8 +62,8 @@ def fetch(
 @fail_clearly
 def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Path | None) -> None:
     """Verify the source files of DATASET; write tensors, split and manifest."""
+    from anyslice.config.dataset import load_description
     from anyslice.datasets import sources
-    from anyslice.datasets.description import load_description
     from anyslice.datasets.prepare import prepare
 
     description = load_description(dataset)
@@ -105,7 +105,7 @@ def show(
     check_images: bool,
 ) -> None:
     """Print counts, checksums, licence and terms of DATASET."""
-    from anyslice.datasets.description import load_description
+    from anyslice.config.dataset import load_description
     from anyslice.datasets.summary import summarise
 
     description = load_description(dataset)

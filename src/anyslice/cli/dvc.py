@@ -15,7 +15,7 @@ from anyslice.cli.options import fail_clearly, scale_option
 @fail_clearly
 def dvc_yaml(scale: str, check: bool) -> None:
     """Write dvc.yaml for a scale: one stage per figure, run and data set."""
-    from anyslice import stages
+    from anyslice.pipeline import dvc_stages as stages
 
     path, text = Path("dvc.yaml"), stages.dvc_yaml(scale)
     if not check:

@@ -20,8 +20,8 @@ from anyslice.cli.options import fail_clearly, scale_option
 @fail_clearly
 def figure(name: str, scale: str, results: Path | None) -> None:
     """Draw the figure NAME from metrics and FLOPs: <results>/NAME.csv, .pdf and .png."""
+    from anyslice.config.scale import load_scale
     from anyslice.figures import draw_figure
-    from anyslice.params import load_scale
 
     loaded = load_scale(scale)
     draw_figure(loaded, name, results or Path("results") / loaded.name)

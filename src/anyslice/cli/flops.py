@@ -23,9 +23,9 @@ def flops(runs: tuple[str, ...], scale: str, output: Path | None) -> None:
 
     Each run's file holds the lists macs, all_ops and params over its sub-networks.
     """
-    from anyslice.evaluation.flops import flops_of_run
+    from anyslice.config.scale import load_scale
+    from anyslice.costs.macs import flops_of_run
     from anyslice.files import write_json
-    from anyslice.params import load_scale
 
     loaded = load_scale(scale)
     folder = output or Path("results") / loaded.name / "flops"

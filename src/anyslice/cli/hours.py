@@ -31,10 +31,10 @@ def hours(figures: tuple[str, ...], scale: str, peak: float, bench: Path) -> Non
 
     Needs results/<scale>/flops, by `snakemake --cores 1 flops`. Runs of 0 epochs are left out.
     """
-    from anyslice.datasets.description import load_description
-    from anyslice.evaluation.hours import as_markdown, estimate, shares_of_peak, teramacs_of
+    from anyslice.config.dataset import load_description
+    from anyslice.config.scale import load_scale
+    from anyslice.costs.hours import as_markdown, estimate, shares_of_peak, teramacs_of
     from anyslice.files import read_json
-    from anyslice.params import load_scale
 
     loaded = load_scale(scale)
     shown = [f"{f.dataset}/{run}" for f in map(loaded.figure, figures) for run in f.runs]

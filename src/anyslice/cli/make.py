@@ -21,7 +21,7 @@ def make(arguments: tuple[str, ...]) -> None:
     the lock of one that was killed. ANYSLICE_PROFILE names a workflow profile to use, such as
     profiles/slurm. DVC's stages run through it.
     """
-    from anyslice.recovery import remove_stale_lock, wait_for_snakemake
+    from anyslice.pipeline.recovery import remove_stale_lock, wait_for_snakemake
 
     wait_for_snakemake()
     remove_stale_lock()

@@ -31,8 +31,8 @@ def status(scale: str, results: Path | None, work: Path, data: Path, watch: bool
     """
     import time
 
-    from anyslice.params import load_scale
-    from anyslice.training.status import status_of, table
+    from anyslice.config.scale import load_scale
+    from anyslice.jobs.status import status_of, table
 
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name

@@ -41,8 +41,9 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
     A data set's own coarse labels are its levels, unless a file of parents is given. Fails, and
     lists them, if there are classes that it cannot place.
     """
-    from anyslice.datasets.description import load_description
-    from anyslice.taxonomy import description, extract
+    from anyslice.config import taxonomy as description
+    from anyslice.config.dataset import load_description
+    from anyslice.taxonomy import extract
     from anyslice.taxonomy.record import write_taxonomy
 
     about = load_description(dataset)
@@ -66,8 +67,8 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
 @fail_clearly
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
+    from anyslice.config.taxonomy import load_description
     from anyslice.datasets.download import download
-    from anyslice.taxonomy.description import load_description
 
     about = load_description(dataset)
     if about.parents is None:
@@ -86,7 +87,7 @@ def taxonomy_parents(dataset: str, output: Path) -> None:
 @fail_clearly
 def taxonomy_figure(taxonomy: Path, output: Path) -> None:
     """Draw the tree in the file TAXONOMY, its levels marked by colour."""
-    from anyslice.datasets.description import load_description
+    from anyslice.config.dataset import load_description
     from anyslice.figures.taxonomy_tree import draw
     from anyslice.taxonomy.record import read_taxonomy
 

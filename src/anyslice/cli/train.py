@@ -71,18 +71,18 @@ def train(
     SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
     75. The same command then goes on, and ends with the same bytes as if it had never stopped.
     """
-    from anyslice.training.interrupt import EXIT_CODE, Interrupted, Interrupts
+    from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 
     with Interrupts(time_budget) as interrupts:
-        from anyslice.params import load_scale
-        from anyslice.training.distribute import (
+        from anyslice.config.scale import load_scale
+        from anyslice.jobs.gpus import own_gpus
+        from anyslice.jobs.identity import seed_folder
+        from anyslice.jobs.launch import (
             run_in_processes,
             started_by_torchrun,
             stop_with_parent,
         )
-        from anyslice.training.gpus import own_gpus
-        from anyslice.training.identity import seed_folder
-        from anyslice.training.lock import wait_until_free
+        from anyslice.jobs.lock import wait_until_free
 
         loaded = load_scale(scale)
         child = started_by_torchrun()
@@ -97,7 +97,7 @@ def train(
                 if count > 1 and not child:
                     sys.exit(run_in_processes(count, sys.argv[1:]))
 
-                from anyslice.training.job import Folders, run_training
+                from anyslice.jobs.train import Folders, run_training
                 from anyslice.training.options import Options
 
                 run_training(

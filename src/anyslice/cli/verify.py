@@ -21,8 +21,8 @@ def verify(scale: str, only_paths: bool) -> None:
     metrics.json the parameters, data and code with those of now. The exit status is 1 if anything
     is outdated. To make it anew: anyslice verify --list | xargs -r snakemake TARGET --forcerun
     """
-    from anyslice.audit import RECORDS, find_outdated, read_records
-    from anyslice.params import load_scale
+    from anyslice.config.scale import load_scale
+    from anyslice.pipeline.audit import RECORDS, find_outdated, read_records
 
     found = find_outdated(load_scale(scale))
     if only_paths:

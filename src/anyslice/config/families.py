@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.schema import ParameterError, check
+from anyslice.config.checked_yaml import ParameterError, check
 
 _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]

@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from anyslice.datasets.description import Counts, Storage
+from anyslice.config.checked_yaml import ParameterError, check
+from anyslice.config.dataset import Counts, Storage
 from anyslice.datasets.errors import DataError
 from anyslice.files import read_json, sha256, write_json
-from anyslice.schema import ParameterError, check
 
 NAME = "manifest.json"
 

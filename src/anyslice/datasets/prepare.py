@@ -16,9 +16,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from anyslice.config.dataset import Description
 from anyslice.datasets import index, splits
 from anyslice.datasets.augmentation import pad_black
-from anyslice.datasets.description import Description
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.formats import cifar, class_folders, cub, idx, ilsvrc
 from anyslice.datasets.labelled import ImageFile, Images

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from anyslice.config.dataset import Description
 from anyslice.datasets.checksums import file_checksums
-from anyslice.datasets.description import Description
 from anyslice.datasets.download import download
 from anyslice.datasets.errors import DataError
 from anyslice.files import read_json, write_json

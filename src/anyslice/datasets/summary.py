@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anyslice.datasets.description import Description
+from anyslice.config.dataset import Description
 from anyslice.datasets.manifest import NAME, Manifest, read_manifest
 
 

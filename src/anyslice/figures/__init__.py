@@ -7,14 +7,14 @@ from typing import Any, Final, Literal
 
 import pandas as pd
 
-from anyslice.datasets.description import load_description
-from anyslice.evaluation import properties as measured
-from anyslice.evaluation import tables
-from anyslice.evaluation.errors import describe_interval
+from anyslice.analysis import properties as measured
+from anyslice.analysis import tables
+from anyslice.analysis.statistics import describe_interval
+from anyslice.config.dataset import load_description
+from anyslice.config.scale import Scale
 from anyslice.figures import batch_norm, branches, budget, joint_alone, levels, properties
 from anyslice.figures.style import Face
 from anyslice.files import write_atomically
-from anyslice.params import Scale
 
 DIAGRAMS: Final[dict[str, Literal["i-resnext", "is-resnext"]]] = {
     "fig1": "i-resnext",

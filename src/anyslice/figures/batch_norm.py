@@ -18,7 +18,7 @@ LOOKS = {
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
-    """Draw the table of `evaluation.tables.batch_norm_table`.
+    """Draw the table of `analysis.tables.batch_norm_table`.
 
     Args:
         table: a row per run, seed and sub-network.

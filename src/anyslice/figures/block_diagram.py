@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
-from anyslice.evaluation.connectivity import Connectivity, Edge, connectivity
+from anyslice.figures.connectivity import Connectivity, Edge, connectivity
 from anyslice.figures.style import PAGE, caption, print_style, save
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.is_resnext import SparseBlock

@@ -13,7 +13,7 @@ from anyslice.figures.style import COLUMN, Face, print_style, save
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
-    """Draw the table of `evaluation.tables.branches_table`.
+    """Draw the table of `analysis.tables.branches_table`.
 
     Args:
         table: a row per run, seed and branch.

@@ -16,7 +16,7 @@ LINES = ("-", "--", ":", "-.")
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
-    """Draw the table of `evaluation.tables.budget_table`.
+    """Draw the table of `analysis.tables.budget_table`.
 
     Args:
         table: a row per run, seed and sub-network.

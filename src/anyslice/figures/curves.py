@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from anyslice.evaluation.errors import interval
+from anyslice.analysis.statistics import interval
 
 Colour = tuple[float, float, float] | str
 JOINT, ALONE = "-", "--"

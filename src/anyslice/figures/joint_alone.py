@@ -19,7 +19,7 @@ LOOKS = {
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
-    """Draw the table of `evaluation.tables.joint_alone_table`.
+    """Draw the table of `analysis.tables.joint_alone_table`.
 
     Args:
         table: a row per run, seed and sub-network.

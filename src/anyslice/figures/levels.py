@@ -18,7 +18,7 @@ COLOURS = (_PALETTE[0], _PALETTE[1], _PALETTE[2], _PALETTE[4], _PALETTE[5], _PAL
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
-    """Draw the table of `evaluation.tables.levels_table`.
+    """Draw the table of `analysis.tables.levels_table`.
 
     Left, every level; right, the level that each sub-network takes to hold the target error.
 

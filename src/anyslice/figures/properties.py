@@ -16,7 +16,7 @@ PAIRS = {"thin": (THIN, "o"), "shallow": (SHALLOW, "v")}
 
 
 def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
-    """Draw the table of `evaluation.properties.properties_table`.
+    """Draw the table of `analysis.properties.properties_table`.
 
     Args:
         table: a row per measurement.

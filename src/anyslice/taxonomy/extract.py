@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anyslice.taxonomy.description import Description
+from anyslice.config.taxonomy import Description
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.levels import choose_levels, cut_tree
 from anyslice.taxonomy.matching import match_by_file, match_by_name

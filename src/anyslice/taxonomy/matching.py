@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nltk.corpus.reader.wordnet import Synset
 
-from anyslice.taxonomy.description import Description, Rule
+from anyslice.config.taxonomy import Description, Rule
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.wordnet import Nouns, find_synset, path_from
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from anyslice.config.scale import Recipe, Run, hyperparameters
 from anyslice.datasets.dataset import Dataset
 from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
-from anyslice.params import Recipe, Run, hyperparameters
+from anyslice.training.distributed import Backward, Processes, make_backward
 from anyslice.training.loss import labels_by_level
 from anyslice.training.options import Options
-from anyslice.training.parallel import Backward, Processes, make_backward
 from anyslice.training.session import Session
 from anyslice.training.state import Epoch, Errors, State
 

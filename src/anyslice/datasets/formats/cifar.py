@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from anyslice.datasets.description import Description
+from anyslice.config.dataset import Description
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.formats.archives import open_tar, read_member
 from anyslice.datasets.labelled import Images, check_labels

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from anyslice.datasets.description import Description
+from anyslice.config.dataset import Description
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.formats.archives import open_tar, unpack
 from anyslice.datasets.labelled import ImageFile

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anyslice.datasets.description import Description
+from anyslice.config.dataset import Description
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.labelled import Images, check_labels
 

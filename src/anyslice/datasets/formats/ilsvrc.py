@@ -15,7 +15,7 @@ from typing import NamedTuple
 import scipy.io
 from tqdm import tqdm
 
-from anyslice.datasets.description import Description
+from anyslice.config.dataset import Description
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.formats.archives import open_tar, read_member, unpack
 from anyslice.datasets.formats.class_folders import read_class_folders

@@ -1,0 +1,117 @@
+"""The three properties of an anytime predictor that Section 2.1 names, measured.
+
+monotonicity: more budget should not lose what less had right.
+optimality: at each budget, a jointly trained sub-network should be as good as one trained alone.
+interruptibility: stopped at any moment, the predictor should have an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from anyslice.analysis.tables import Row, joint_alone_table, training_folder
+from anyslice.config.families import FAMILIES
+from anyslice.config.scale import JointAloneFigure, PropertiesFigure, Scale
+from anyslice.files import read_json
+
+
+def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> pd.DataFrame:
+    """Every measurement as a row.
+
+    Returns:
+        Columns property, quantity, role, family, run, seed, subnetwork, macs, value, dataset,
+        scale. Quantities:
+
+        monotonicity: "error" of sub-network k on test images; "lost", the percent of test images
+            that k has right and some larger sub-network has wrong.
+        optimality: "joint - alone", in percentage points, both with the same seed.
+        interruptibility (no seed): "cost", the MACs spent when the k-th answer arrives after all
+            before it, divided by the MACs of the k-th sub-network alone.
+    """
+    rows = [
+        *_monotonicity(scale, figure, results),
+        *_optimality(scale, figure, results),
+        *_interruptibility(scale, figure, results),
+    ]
+    table = pd.DataFrame(row | {"dataset": figure.dataset, "scale": scale.name} for row in rows)
+    return table.astype({"seed": "Int64"})
+
+
+def lost_later(right: NDArray[np.bool_]) -> list[float]:
+    """For each sub-network, percent of images that it has right and some larger one has wrong.
+
+    Args:
+        right: (K, N).
+    """
+    K = len(right)
+    return [float((right[k] & ~right[k:].all(axis=0)).mean() * 100) for k in range(K)]
+
+
+def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
+    for run in figure.lines:
+        common, macs = _of_run(scale, figure, run, results)
+        for seed in scale.seeds:
+            folder = training_folder(results, figure.dataset, run, seed)
+            tensors = load_file(folder / "predictions.safetensors")
+            right = tensors["predictions"][:, 0] == tensors["labels"][0]
+            errors = [float(100 - r.mean() * 100) for r in right]
+            for quantity, values in (("error", errors), ("lost", lost_later(right))):
+                for k, value in enumerate(values, start=1):
+                    yield common | {
+                        "property": "monotonicity",
+                        "quantity": quantity,
+                        "seed": seed,
+                        "subnetwork": k,
+                        "macs": macs[k - 1],
+                        "value": value,
+                    }
+
+
+def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
+    pairs = JointAloneFigure("joint-alone", figure.dataset, figure.thin, figure.shallow)
+    table = joint_alone_table(scale, pairs, results)
+    for kind in ("thin", "shallow"):
+        joint, alone = (table[table.role == f"{kind}-{how}"] for how in ("joint", "alone"))
+        paired = joint.merge(alone, on=["seed", "subnetwork"], suffixes=("", "_alone"))
+        for row in paired.to_dict("records"):
+            yield {
+                "role": kind,
+                "family": row["family"],
+                "run": row["run"],
+                "property": "optimality",
+                "quantity": "joint - alone",
+                "seed": row["seed"],
+                "subnetwork": row["subnetwork"],
+                "macs": row["macs"],
+                "value": row["error"] - row["error_alone"],
+            }
+
+
+def _interruptibility(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
+    for run in figure.lines:
+        common, macs = _of_run(scale, figure, run, results)
+        spent = read_json(results / "flops" / figure.dataset / f"{run}.json")["cumulative_macs"]
+        for k in range(1, len(macs) + 1):
+            yield common | {
+                "property": "interruptibility",
+                "quantity": "cost",
+                "seed": None,
+                "subnetwork": k,
+                "macs": macs[k - 1],
+                "value": spent[k - 1] / macs[k - 1],
+            }
+
+
+def _of_run(
+    scale: Scale, figure: PropertiesFigure, run: str, results: Path
+) -> tuple[Row, list[int]]:
+    """What all rows of a run have in common, and the MACs of its sub-networks."""
+    flops = read_json(results / "flops" / figure.dataset / f"{run}.json")
+    family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
+    return {"role": run, "family": family, "run": run}, flops["macs"]

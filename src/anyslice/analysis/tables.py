@@ -1,0 +1,264 @@
+"""Tidy tables: one row per run, seed and sub-network, from metrics, FLOPs and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors.numpy import load_file
+
+from anyslice.config.families import FAMILIES
+from anyslice.config.scale import (
+    BatchNormFigure,
+    BranchesFigure,
+    BudgetFigure,
+    JointAloneFigure,
+    LevelsFigure,
+    Scale,
+)
+from anyslice.files import read_json
+
+Row = dict[str, Any]
+Rows = list[Row]
+
+
+def training_folder(results: Path, dataset: str, run: str, seed: int) -> Path:
+    """Where the files of a training are."""
+    return results / "runs" / dataset / run / f"seed{seed}"
+
+
+def training_rows(
+    scale: Scale, dataset: str, run: str, seed: int, results: Path, role: str | None = None
+) -> Rows:
+    """The rows of one training, one for each sub-network.
+
+    Args:
+        scale: gives the run's network.
+        dataset: key in the scale's `datasets`.
+        run: key in its `runs`.
+        seed: the training's seed.
+        results: the scale's folder, with runs/ and flops/.
+        role: what the run is in the figure; its name by default. Claims speak of roles, which are
+            the same at every scale.
+    """
+    metrics = read_json(training_folder(results, dataset, run, seed) / "metrics.json")
+    flops = read_json(results / "flops" / dataset / f"{run}.json")
+    K = len(flops["macs"])
+    return [
+        {
+            "run": run,
+            "role": role or run,
+            "family": FAMILIES[scale.run(f"{dataset}/{run}").network.name].label,
+            "kind": "anytime" if K > 1 else "fixed",
+            "subnetwork": k + 1,
+            "K": K,
+            "seed": seed,
+            "macs": flops["macs"][k],
+            "all_ops": flops["all_ops"][k],
+            "params": flops["params"][k],
+            "error": metrics["test_error"][k],
+            "validation_error": metrics["validation_error"][k],
+            "chosen_epoch": metrics["chosen_epoch"],
+            "dataset": dataset,
+            "scale": scale.name,
+        }
+        for k in range(K)
+    ]
+
+
+def budget_table(scale: Scale, figure: BudgetFigure, results: Path) -> pd.DataFrame:
+    """What Figure 4 draws.
+
+    Returns:
+        Columns run, role, family, kind ("anytime" or "fixed"), subnetwork (1 ... K), K, seed, macs,
+        all_ops, params, error (test, in percent), validation_error, chosen_epoch, dataset, scale.
+    """
+    return pd.DataFrame(
+        row
+        for run in figure.runs
+        for seed in scale.seeds
+        for row in training_rows(scale, figure.dataset, run, seed, results)
+    )
+
+
+def batch_norm_table(scale: Scale, figure: BatchNormFigure, results: Path) -> pd.DataFrame:
+    """What Figure 3a draws: the columns of `budget_table`; role is "independent" or "shared"."""
+    roles = {"independent": figure.independent, "shared": figure.shared}
+    return pd.DataFrame(
+        row
+        for role, run in roles.items()
+        for seed in scale.seeds
+        for row in training_rows(scale, figure.dataset, run, seed, results, role)
+    )
+
+
+def joint_alone_table(scale: Scale, figure: JointAloneFigure, results: Path) -> pd.DataFrame:
+    """What Figure 3c draws: the columns of `budget_table`.
+
+    role is "thin-joint", "thin-alone", "shallow-joint" or "shallow-alone". Rows of runs trained
+    alone have as `subnetwork` the one that the run is, of the joint network's K.
+    """
+    rows: Rows = []
+    for kind, pair in (("thin", figure.thin), ("shallow", figure.shallow)):
+        for seed in scale.seeds:
+            rows += training_rows(
+                scale, figure.dataset, pair.joint, seed, results, role=f"{kind}-joint"
+            )
+            for k, run in enumerate(pair.alone, start=1):
+                alone = training_rows(
+                    scale, figure.dataset, run, seed, results, role=f"{kind}-alone"
+                )
+                rows += [row | {"subnetwork": k, "K": len(pair.alone)} for row in alone]
+    return pd.DataFrame(rows)
+
+
+def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.DataFrame:
+    """What Figure 3b draws.
+
+    Returns:
+        Columns run, role ("joint" or "alone"), family, seed, block, branch (1 ... C), l1_norm (sum
+        of the absolute weights that the block's third convolution has for the branch), dataset,
+        scale.
+    """
+    rows: Rows = []
+    for role, run in (("joint", figure.joint), ("alone", figure.alone)):
+        network: Any = scale.run(f"{figure.dataset}/{run}").network
+        for seed in scale.seeds:
+            folder = training_folder(results, figure.dataset, run, seed)
+            rows += [
+                {
+                    "run": run,
+                    "role": role,
+                    "family": FAMILIES[network.name].label,
+                    "seed": seed,
+                    "block": figure.block,
+                    "branch": branch,
+                    "l1_norm": norm,
+                    "dataset": figure.dataset,
+                    "scale": scale.name,
+                }
+                for branch, norm in enumerate(
+                    branch_norms(folder / "model.safetensors", figure.block, network.C), start=1
+                )
+            ]
+    return pd.DataFrame(rows)
+
+
+def branch_norms(model: Path, block: int, C: int) -> list[float]:
+    """The l1-norm of a block's third convolution, branch by branch.
+
+    Args:
+        model: weights of a ResNeXt or I-ResNeXt.
+        block: counted from 1, over all scales.
+        C: cardinality.
+    """
+    weights = load_file(model)
+    keys = [key for key in weights if key.endswith(".conv3.weight")]
+    by_block = sorted(keys, key=lambda key: [int(part) for part in key.split(".")[1:3]])
+    weight = weights[by_block[block - 1]]
+    # (W, C B, 1, 1): the branches side by side in its input.
+    branches = weight.reshape(weight.shape[0], C, -1)
+    return [float(abs(branches[:, i]).sum(dtype="float64")) for i in range(C)]
+
+
+def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFrame:
+    """What Figure 5 draws.
+
+    Returns:
+        A row per seed, sub-network and level: the columns of `budget_table`, level (1 fine ... D),
+        labels (number of labels of the level), target_error (in percent) and chosen (whether the
+        sub-network takes this level to hold the target). Levels are chosen by the validation error,
+        averaged over the seeds; errors are of test images.
+    """
+    rows: Rows = []
+    for seed in scale.seeds:
+        folder = training_folder(results, figure.dataset, figure.run, seed)
+        metrics = read_json(folder / "metrics.json")
+        labels = load_file(folder / "predictions.safetensors")["labels"]
+        for row in training_rows(
+            scale, figure.dataset, figure.run, seed, results, role="hierarchical"
+        ):
+            k = row["subnetwork"] - 1
+            rows += [
+                row
+                | {
+                    "level": level,
+                    "labels": int(labels[level - 1].max()) + 1,
+                    "error": metrics["test_error_by_level"][k][level - 1],
+                    "validation_error": metrics["validation_error_by_level"][k][level - 1],
+                }
+                for level in range(1, len(labels) + 1)
+            ]
+    return choose_levels(pd.DataFrame(rows), figure.target_error)
+
+
+def choose_levels(table: pd.DataFrame, target_error: float | None) -> pd.DataFrame:
+    """Add target_error and chosen to the rows of `levels_table`.
+
+    Each sub-network takes the finest level whose validation error is at most the target, or, if
+    none is, the level of lowest error. Without a target it is the lowest error that all
+    sub-networks can hold.
+    """
+    by_level = table.groupby(["subnetwork", "level"]).validation_error.mean().unstack()
+    target = float(by_level.min(axis=1).max()) if target_error is None else target_error
+    choice = {
+        k: next((d for d in errors.index if errors[d] <= target), errors.idxmin())
+        for k, errors in by_level.iterrows()
+    }
+    return table.assign(target_error=target, chosen=table.level == table.subnetwork.map(choice))
+
+
+def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:
+    """Every training of a scale that a figure shows.
+
+    Args:
+        scale: gives the seeds.
+        runs: as "<dataset>/<run>".
+        results: the scale's folder.
+
+    Returns:
+        Columns dataset, run, family, seed, K, epochs, chosen_epoch, error_first and error_full
+        (test, in percent), macs_first, macs_full, params_full, wall_seconds.
+    """
+    rows: Rows = []
+    for name in runs:
+        dataset, _, run = name.partition("/")
+        for seed in scale.seeds:
+            of_training = training_rows(scale, dataset, run, seed, results)
+            first, full = of_training[0], of_training[-1]
+            metrics = read_json(training_folder(results, dataset, run, seed) / "metrics.json")
+            rows.append(
+                {key: full[key] for key in ("dataset", "run", "family", "seed", "K")}
+                | {
+                    "epochs": metrics["parameters"]["recipe"]["epochs"],
+                    "chosen_epoch": full["chosen_epoch"],
+                    "error_first": first["error"],
+                    "error_full": full["error"],
+                    "macs_first": first["macs"],
+                    "macs_full": full["macs"],
+                    "params_full": full["params"],
+                    "wall_seconds": metrics["wall_seconds"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def taxonomy_table(path: Path) -> pd.DataFrame:
+    """What the paper says in numbers of a taxonomy.
+
+    Args:
+        path: taxonomy of a data set, as `anyslice taxonomy` writes it.
+
+    Returns:
+        Columns quantity ("non-leaf nodes", "depth" in nodes, "level 1" ... its labels) and value.
+    """
+    taxonomy = read_json(path)
+    values = {
+        "non-leaf nodes": len(taxonomy["nodes"]) - len(taxonomy["classes"]),
+        "depth": taxonomy["depth"],
+    }
+    for number, level in enumerate(taxonomy["levels"], start=1):
+        values[f"level {number}"] = len(level["names"])
+    return pd.DataFrame(values.items(), columns=["quantity", "value"])

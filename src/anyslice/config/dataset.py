@@ -1,0 +1,175 @@
+"""A data set as its file params/datasets/<name>.yaml describes it, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+
+FOLDER = Path("params/datasets")
+"""Where the descriptions are, seen from the top of the repository."""
+
+_STRICT = ConfigDict(extra="forbid")
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+Storage = Literal["tensor", "files"]
+Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011"]
+Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Source:
+    """A place that has the files: a folder, a folder that a system package fills, or an address.
+
+    Attributes:
+        folder: where the files lie; relative to the top of the repository.
+        package: the system package that puts them there.
+        address: where a file can be downloaded; {file} stands for its name.
+    """
+
+    folder: str | None = None
+    package: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Counts:
+    """Images of each part. Validation images are held out of the training images."""
+
+    train: Positive
+    validation: Positive
+    test: Positive
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Description:
+    """All that is said about a data set before it is there.
+
+    Attributes:
+        title: for people, and for figures.
+        homepage: where the data set is published.
+        citation: the paper that introduced it.
+        licence: its name.
+        terms: what one may do with it, in a sentence or two.
+        format: how the source files are written.
+        files: the source files, for each the checksums of which one must match (publishers and
+            packagers compress the same content differently).
+        sources: where to look for the files, in this order.
+        counts: images of each part, after the validation images are held out.
+        split_seed: draws the validation images; the same for every run and seed.
+        storage: "tensor", small images as one uint8 tensor on the training device, augmented by a
+            flip and a crop of the padded image; or "files", large images decoded from disk as they
+            are needed, augmented by a flip and a crop of random size and shape, resized.
+        image_size: height and width in pixels of what a network sees.
+        image_channels: 1 grey or 3 colour channels.
+        mean: of each channel over the training images, black 0 and white 1.
+        std: likewise, the standard deviation.
+        classes: names in the order of the labels.
+        name: the file's name without its ending.
+        path: the file it was read from.
+        class_ids: names of the classes' folders, in the same order, where images are files in
+            class folders.
+        levels: coarser label levels that the data set itself defines, from fine to coarse; each
+            maps a coarse label to its classes.
+        pad: black pixels added on each side of a source image ("tensor" only).
+        shrink: after that, every shrink x shrink pixels are averaged to one ("tensor" only).
+        crop_padding: pixels by which an image is padded before it is cropped ("tensor" only).
+        crop_area: the smallest crop, as a fraction of the image's area ("files" only).
+    """
+
+    title: str
+    homepage: str
+    citation: str
+    licence: str
+    terms: str
+    format: Format
+    files: dict[str, tuple[Checksum, ...]]
+    sources: tuple[Source, ...]
+    counts: Counts
+    split_seed: NotNegative
+    storage: Storage
+    image_size: Positive
+    image_channels: Literal[1, 3]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    classes: tuple[str, ...]
+    name: str
+    path: str
+    class_ids: tuple[str, ...] = ()
+    levels: tuple[dict[str, tuple[str, ...]], ...] = ()
+    pad: NotNegative = 0
+    shrink: Positive = 1
+    crop_padding: NotNegative = 4
+    crop_area: Annotated[float, Field(gt=0, le=1)] = 0.08
+
+
+def load_description(dataset: str, folder: Path = FOLDER) -> Description:
+    """Read and check the description of a data set.
+
+    Args:
+        dataset: its name, or the path of a YAML file.
+        folder: where the descriptions are.
+
+    Raises:
+        ParameterError: if the file is missing or says something that cannot be.
+    """
+    path = Path(dataset) if dataset.endswith(".yaml") else folder / f"{dataset}.yaml"
+    try:
+        raw = read_mapping(path)
+    except FileNotFoundError:
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ParameterError(
+            f"there is no data set {path.stem!r} (no file {path}); choose from {names}"
+        ) from None
+    description = check(Description, raw | {"name": path.stem, "path": str(path)}, path)
+    for problem in _contradictions(description):
+        raise ParameterError(f"{path}: {problem}")
+    return description
+
+
+def _contradictions(description: Description) -> list[str]:
+    """What each key allows by itself, but not together with the others."""
+    problems = []
+    for key in ("mean", "std"):
+        if len(getattr(description, key)) != description.image_channels:
+            problems.append(
+                f"key {key!r}: one number for each of {description.image_channels} channels "
+                f"is needed (found {len(getattr(description, key))})"
+            )
+    if description.class_ids and len(description.class_ids) != len(description.classes):
+        problems.append(
+            f"key 'class_ids': {len(description.classes)} are needed, one for each class "
+            f"(found {len(description.class_ids)})"
+        )
+    if len(set(description.classes)) != len(description.classes):
+        problems.append("key 'classes': a name appears twice")
+    large = description.format in ("ilsvrc-2012", "cub-200-2011")
+    if large and description.storage == "tensor":
+        problems.append(f"key 'storage': images of format {description.format} are 'files'")
+    if not large and description.storage == "files":
+        problems += _uneven(description)
+    for number, level in enumerate(description.levels):
+        members = [name for classes in level.values() for name in classes]
+        if sorted(members) != sorted(description.classes):
+            wrong = sorted(set(members) ^ set(description.classes)) or "a class that appears twice"
+            problems.append(
+                f"key 'levels.{number}': every class must have exactly one label; see {wrong}"
+            )
+    return problems
+
+
+def _uneven(description: Description) -> list[str]:
+    """What keeps small images from being written as files, as many of each class."""
+    counts = description.counts
+    if not description.class_ids:
+        return ["key 'class_ids' is missing: it names the folders that the files are written to"]
+    return [
+        f"key 'counts': {images} images cannot be as many of each of {len(description.classes)} "
+        "classes"
+        for images in (counts.train + counts.validation, counts.test)
+        if images % len(description.classes)
+    ]

@@ -1,0 +1,572 @@
+"""The parameters of a scale: a YAML file, checked, as frozen dataclasses.
+
+A *scale* is one setting of the whole study (quick, paper). It lists data sets, for each the *runs*
+(a network with its hyper-parameters and a recipe), the seeds, and the figures. A *training* is a
+run with a seed. A recipe is given once for the scale; a data set and a run may override keys of it,
+and the number of GPUs likewise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+from anyslice.config.families import FAMILIES, IResNeXtParams, NetworkParams, Positive, Problem
+
+_STRICT = ConfigDict(extra="forbid")
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+if TYPE_CHECKING:
+    Network = NetworkParams
+else:
+    Network = Annotated[
+        Union[tuple(family.params for family in FAMILIES.values())],  # noqa: UP007
+        Field(discriminator="name"),
+    ]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Recipe:
+    """How a run is trained (Appendix A).
+
+    Where the paper and its authors' code differ, the paper's text is what the scales use.
+
+    Attributes:
+        epochs: passes over the training images; 0 evaluates a network with released weights.
+        batch_size: images per step.
+        learning_rate: at the start.
+        lr_drops: fractions of the epochs after which the learning rate is multiplied by lr_factor.
+        lr_factor: see lr_drops.
+        momentum: of SGD, without dampening.
+        nesterov: Nesterov's momentum (the authors' code: off).
+        weight_decay: L2 penalty on all parameters.
+        initialisation: "msra" [14], or "pytorch" (the authors' code).
+        padding: of the random crop, "black" before normalisation or "mean" after it.
+        loss: over the sub-networks, "sum" (equation 1) or "mean".
+        selection: which epoch's weights are kept: the one of lowest validation error of the full
+            network ("best-full", the authors' code), or the "last".
+    """
+
+    epochs: Count
+    batch_size: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    lr_drops: tuple[Fraction, ...]
+    lr_factor: Fraction
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    nesterov: bool
+    weight_decay: Annotated[float, Field(ge=0)]
+    initialisation: Literal["msra", "pytorch"]
+    padding: Literal["black", "mean"]
+    loss: Literal["sum", "mean"]
+    selection: Literal["best-full", "last"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Run:
+    """A network and how it is trained; its key in the file is its name.
+
+    Attributes:
+        network: see its class.
+        recipe: see Recipe.
+        hierarchy: train on all label levels of the data set (equation 2), not on the classes only.
+    """
+
+    network: Network
+    recipe: Recipe
+    hierarchy: bool = False
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class ListedRun(Run):
+    """A run as a scale lists it: with how it is executed, which is no part of what it is.
+
+    Attributes:
+        gpus: GPUs of one training, on one machine; 0 trains on the CPU.
+    """
+
+    gpus: Count
+
+    @property
+    def run(self) -> Run:
+        """What it is: what decides when it must be trained again."""
+        return Run(network=self.network, recipe=self.recipe, hierarchy=self.hierarchy)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class DatasetRuns:
+    """The runs on one data set, and the data set of the paper whose role it plays."""
+
+    role: str
+    recipe: Recipe
+    gpus: Count
+    runs: dict[str, ListedRun]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BudgetFigure:
+    """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
+
+    Attributes:
+        reads: the files of a training that the figure is made from, here and below.
+        kind: tells the figures apart, here and below.
+        dataset: key in `datasets`, here and below.
+        lines: runs with K > 1, in the order of the legend.
+        points: runs with K = 1; those of one network family share a colour.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
+
+    kind: Literal["budget"]
+    dataset: str
+    lines: tuple[str, ...]
+    points: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return self.lines + self.points
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BatchNormFigure:
+    """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
+
+    kind: Literal["batch-norm"]
+    dataset: str
+    independent: str
+    shared: str
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.independent, self.shared)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BranchesFigure:
+    """l1-norm of the third convolution's weights by branch (Figure 3b).
+
+    Attributes:
+        joint: an I-ResNeXt.
+        alone: the ResNeXt of the same size.
+        block: whose convolution, counted from 1.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("model.safetensors",)
+
+    kind: Literal["branches"]
+    dataset: str
+    joint: str
+    alone: str
+    block: Positive
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.joint, self.alone)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JointAndAlone:
+    """An anytime network, and each of its sub-networks trained by itself.
+
+    Attributes:
+        joint: a run with K > 1.
+        alone: K runs with K = 1, of sub-network 1 ... K.
+    """
+
+    joint: str
+    alone: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All its runs."""
+        return (self.joint, *self.alone)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JointAloneFigure:
+    """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
+
+    kind: Literal["joint-alone"]
+    dataset: str
+    thin: JointAndAlone
+    shallow: JointAndAlone
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.thin.runs + self.shallow.runs))
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LevelsFigure:
+    """Error of each sub-network at each label level (Figure 5).
+
+    Attributes:
+        run: a run with a hierarchy.
+        target_error: in percent; each sub-network takes the finest level that holds it. Without
+            one: the lowest error that every sub-network can hold.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json", "predictions.safetensors")
+
+    kind: Literal["levels"]
+    dataset: str
+    run: str
+    target_error: Annotated[float, Field(gt=0, lt=100)] | None = None
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.run,)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PropertiesFigure:
+    """Monotonicity, optimality and interruptibility (Section 2.1), measured.
+
+    Attributes:
+        lines: runs with K > 1: how often a larger k loses what a smaller one had right, and what
+            it costs to stop after k.
+        thin, shallow: joint against alone at each budget.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("metrics.json", "predictions.safetensors")
+
+    kind: Literal["properties"]
+    dataset: str
+    lines: tuple[str, ...]
+    thin: JointAndAlone
+    shallow: JointAndAlone
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.lines + self.thin.runs + self.shallow.runs))
+
+
+Figure = Annotated[
+    BudgetFigure
+    | BatchNormFigure
+    | BranchesFigure
+    | JointAloneFigure
+    | LevelsFigure
+    | PropertiesFigure,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Scale:
+    """One setting of the whole study.
+
+    Attributes:
+        description: one line, printed on every figure.
+        seeds: every run is trained once with each.
+        threads: CPU threads of one training; on a GPU all but one decode images, where those are
+            files.
+        gpus: GPUs of one training unless its data set or run says otherwise; 0 trains on the CPU.
+        trainings_per_gpu: trainings that share a GPU, as processes, where one does not fill it.
+        checkpoint_minutes: at most this much work is lost when a training is killed.
+        recipe: what every run uses unless its data set or itself overrides it.
+        datasets: the runs of each data set.
+        figures: what each figure shows.
+        name: the file's name without its ending.
+        path: the file it was read from.
+    """
+
+    description: str
+    seeds: tuple[Count, ...]
+    threads: Positive
+    gpus: Count
+    recipe: Recipe
+    datasets: dict[str, DatasetRuns]
+    figures: dict[str, Figure]
+    name: str
+    path: str
+    trainings_per_gpu: Positive = 1
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+
+    def run(self, name: str) -> Run:
+        """The run called "<dataset>/<run>".
+
+        Raises:
+            ParameterError: if the scale has no such run; the message lists those it has.
+        """
+        return self._listed(name).run
+
+    def gpus_of(self, name: str) -> int:
+        """The GPUs of one training of the run called "<dataset>/<run>"; raises as `run`."""
+        return self._listed(name).gpus
+
+    def _listed(self, name: str) -> ListedRun:
+        dataset, _, run = name.partition("/")
+        if dataset not in self.datasets or run not in self.datasets[dataset].runs:
+            choices = [f"{d}/{r}" for d, runs in self.datasets.items() for r in runs.runs]
+            raise ParameterError(
+                f"{self.path}: there is no run {name!r}; choose from {', '.join(choices)}"
+            )
+        return self.datasets[dataset].runs[run]
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The runs that a figure shows, as "<dataset>/<run>", each once."""
+        return tuple(
+            dict.fromkeys(f"{f.dataset}/{run}" for f in self.figures.values() for run in f.runs)
+        )
+
+    def figure(self, name: str) -> Figure:
+        """The figure of that name.
+
+        Raises:
+            ParameterError: if the scale has no such figure; the message lists those it has.
+        """
+        if name not in self.figures:
+            raise ParameterError(
+                f"{self.path}: there is no figure {name!r}; choose from {', '.join(self.figures)}"
+            )
+        return self.figures[name]
+
+
+def hyperparameters(network: NetworkParams) -> dict[str, Any]:
+    """The keyword arguments of `networks.build` besides the name."""
+    return {key: value for key, value in asdict(network).items() if key != "name"}
+
+
+def canonical(value: Any) -> str:
+    """A dataclass as one line of JSON: equal exactly when the parameters are."""
+    return json.dumps(asdict(value), sort_keys=True)
+
+
+def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
+    """Read and check a scale.
+
+    Args:
+        scale: a name in `folder`, or the path of a YAML file.
+        folder: where the scales are.
+
+    Raises:
+        ParameterError: if the file is missing or says something that cannot be.
+    """
+    path = Path(scale) if scale.endswith(".yaml") else folder / f"{scale}.yaml"
+    raw = _read(path, folder) | {"name": path.stem, "path": str(path)}
+    check(Recipe, raw.get("recipe"), path, ("recipe",))
+    check(Count, raw.get("gpus"), path, ("gpus",))
+    for key, dataset in _mappings(raw, "datasets"):
+        at = ("datasets", key)
+        _inherit(raw, dataset, path, at)
+        for name, run in _mappings(dataset, "runs"):
+            _inherit(dataset, run, path, (*at, "runs", name))
+    checked = check(Scale, raw, path)
+    problems = [
+        *_of_seeds(checked),
+        *_of_runs(checked, folder),
+        *_of_figures(checked),
+    ]
+    if problems:
+        lines = [f"{path}: key {key!r}: {problem}" for key, problem in problems]
+        raise ParameterError("\n".join(lines))
+    return checked
+
+
+def _inherit(
+    parent: dict[str, Any], child: dict[str, Any], path: Path, at: tuple[str, ...]
+) -> None:
+    """Fill in what a data set or run takes from above: keys of the recipe, the number of GPUs."""
+    keys = child.get("recipe", {})
+    child["recipe"] = parent["recipe"] | keys if isinstance(keys, dict) else keys
+    child.setdefault("gpus", parent["gpus"])
+    check(Recipe, child["recipe"], path, (*at, "recipe"))
+    check(Count, child["gpus"], path, (*at, "gpus"))
+
+
+def _read(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        return read_mapping(path)
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise ParameterError(
+                f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
+                "of the repository, where that folder is"
+            ) from None
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
+        raise ParameterError(
+            f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
+        ) from None
+
+
+def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+    children = parent.get(key)
+    if not isinstance(children, dict):
+        return []
+    return [(name, child) for name, child in children.items() if isinstance(child, dict)]
+
+
+def _of_seeds(scale: Scale) -> Iterator[Problem]:
+    if not scale.seeds:
+        yield "seeds", "at least one is needed"
+    for seed in sorted(set(scale.seeds)):
+        if scale.seeds.count(seed) > 1:
+            yield "seeds", f"seed {seed} appears {scale.seeds.count(seed)} times"
+
+
+def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
+    """What is wrong with runs on images of their data set's size."""
+    for dataset, of_dataset in scale.datasets.items():
+        try:
+            image_size = _image_size(dataset, (Path(scale.path).parent, folder))
+        except ParameterError as error:
+            yield f"datasets.{dataset}", str(error)
+            continue
+        for name, run in of_dataset.runs.items():
+            at = f"datasets.{dataset}.runs.{name}"
+            # Every GPU must get an equal share of a batch.
+            if run.recipe.batch_size % max(1, run.gpus):
+                yield (
+                    f"{at}.gpus",
+                    f"{run.gpus} GPUs cannot share a batch of {run.recipe.batch_size} equally",
+                )
+            for key, problem in run.network.problems(image_size):
+                yield f"{at}.network.{key}".removesuffix("."), problem
+
+
+def _image_size(dataset: str, folders: tuple[Path, ...]) -> int:
+    """In pixels, as a data set's description says; of the first folder that has one."""
+    descriptions = [folder / "datasets" / f"{dataset}.yaml" for folder in folders]
+    path = next((path for path in descriptions if path.exists()), None)
+    if path is None:
+        names = ", ".join(sorted(p.stem for p in descriptions[-1].parent.glob("*.yaml")))
+        raise ParameterError(
+            f"no description of this data set (no file {descriptions[-1]}); choose from {names}"
+        )
+    return check(int, read_mapping(path).get("image_size"), path, ("image_size",))
+
+
+def _of_figures(scale: Scale) -> Iterator[Problem]:
+    for name, figure in scale.figures.items():
+        at = f"figures.{name}"
+        if figure.dataset not in scale.datasets:
+            yield (
+                f"{at}.dataset",
+                f"{figure.dataset!r} is not in datasets; choose from {', '.join(scale.datasets)}",
+            )
+            continue
+        runs = scale.datasets[figure.dataset].runs
+        unknown = {key: run for key, run in _roles(figure).items() if run not in runs}
+        for key, run in unknown.items():
+            yield (
+                f"{at}.{key}",
+                f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}",
+            )
+        if not unknown:
+            for key, problem in _contradictions(figure, runs):
+                yield f"{at}.{key}", problem
+
+
+def _roles(figure: Figure) -> dict[str, str]:
+    """The runs that a figure shows, by the keys that lead to them in the figure's part."""
+
+    def leaves(at: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, str):
+            yield at, value
+        if isinstance(value, tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            for key, child in value.items():
+                yield from leaves(f"{at}.{key}".removeprefix("."), child)
+
+    runs = figure.runs
+    return {
+        key: leaf
+        for key, leaf in leaves("", asdict(figure))
+        if leaf in runs and key not in ("kind", "dataset")
+    }
+
+
+def _contradictions(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem]:
+    """Roles of a figure that are given to runs which cannot play them."""
+    networks = {key: runs[run].network for key, run in _roles(figure).items()}
+    match figure:
+        case LevelsFigure() if not runs[figure.run].hierarchy:
+            yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
+        case BudgetFigure() | PropertiesFigure():
+            for key, network in networks.items():
+                K = network.subnetworks
+                if key.startswith("lines.") and K == 1:
+                    yield key, "a line needs a network of several sub-networks; this one has 1"
+                if key.startswith("points.") and K > 1:
+                    yield key, f"a point needs a network of 1 sub-network; this one has {K}"
+        case BatchNormFigure():
+            yield from _of_batch_norm(networks)
+        case BranchesFigure():
+            yield from _of_branches(networks, figure.block)
+    if isinstance(figure, JointAloneFigure | PropertiesFigure):
+        for kind, family in (("thin", "i-resnext"), ("shallow", "shallow-resnext")):
+            yield from _of_joint_and_alone(networks, kind, family)
+
+
+def _of_batch_norm(networks: Mapping[str, NetworkParams]) -> Iterator[Problem]:
+    for role, network in networks.items():
+        if not isinstance(network, IResNeXtParams) or network.batch_norm != role:
+            yield role, f"must be an i-resnext with `batch_norm: {role}`, not {_said(network)}"
+    independent, shared = networks["independent"], networks["shared"]
+    same = isinstance(shared, IResNeXtParams) and independent == replace(
+        shared, batch_norm="independent"
+    )
+    if not same and independent.name == shared.name == "i-resnext":
+        yield "shared", f"must equal {_said(independent)} but for batch_norm"
+
+
+def _of_branches(networks: Mapping[str, NetworkParams], block: int) -> Iterator[Problem]:
+    joint, alone = networks["joint"], networks["alone"]
+    for role, network in networks.items():
+        if block > network.branched_blocks:
+            yield "block", f"{role!r} has no block {block} of branches ({_said(network)})"
+    if joint.name != "i-resnext":
+        yield "joint", f"must be an i-resnext, not {_said(joint)}"
+    elif alone not in joint.alone(joint.subnetworks):
+        yield "alone", f"must be {_choices(joint, joint.subnetworks)}, not {_said(alone)}"
+
+
+def _of_joint_and_alone(
+    networks: Mapping[str, NetworkParams], kind: str, family: str
+) -> Iterator[Problem]:
+    joint = networks[f"{kind}.joint"]
+    alone = [network for key, network in networks.items() if key.startswith(f"{kind}.alone.")]
+    K = joint.subnetworks
+    if joint.name != family or K == 1:
+        yield f"{kind}.joint", f"must have several sub-networks and be of the family {family}"
+        return
+    if len(alone) != K:
+        yield f"{kind}.alone", f"the joint network has {K} sub-networks, but here are {len(alone)}"
+        return
+    for k, network in enumerate(alone, start=1):
+        if network not in joint.alone(k):
+            yield (
+                f"{kind}.alone.{k - 1}",
+                f"sub-network {k} alone is {_choices(joint, k)}, not {_said(network)}",
+            )
+
+
+def _choices(joint: NetworkParams, k: int) -> str:
+    return " or ".join(_said(network) for network in joint.alone(k))
+
+
+def _said(network: NetworkParams) -> str:
+    """A network as a scale's file would say it, without what is null."""
+    items = (f"{key}: {value}" for key, value in asdict(network).items() if value is not None)
+    return f"{{{', '.join(items)}}}"

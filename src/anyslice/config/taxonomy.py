@@ -1,0 +1,95 @@
+"""How a data set's taxonomy is drawn from WordNet: params/taxonomy/<dataset>.yaml, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+
+FOLDER = Path("params/taxonomy")
+"""Where the descriptions are, seen from the top of the repository."""
+
+_STRICT = ConfigDict(extra="forbid")
+Rule = Literal["head noun", "full name", "genus"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Alias:
+    """Classes that hang below a synset which their names do not lead to, and why."""
+
+    classes: tuple[str, ...]
+    below: str
+    reason: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Difference:
+    """What WordNet says of these synsets and zoology denies, and why it is left so."""
+
+    synsets: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ParentsTable:
+    """A published table of parents: a line per class, in class order.
+
+    Attributes:
+        address: where it is published.
+        checksum: "sha256:" and its digits.
+    """
+
+    address: str
+    checksum: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Description:
+    """How class names become label levels.
+
+    Attributes:
+        root: the synset that all classes are below.
+        levels: D, the number of label levels.
+        prune: leave out nodes with a single child.
+        match: rules that place a class by its name, in the order in which they are tried.
+        aliases: reviewed places, before any rule.
+        differences: reviewed and left as WordNet has it.
+        parents: the paper's own table, in place of names and aliases at the paper scale.
+        name: the file's name without its ending.
+        path: the file it was read from.
+    """
+
+    root: str
+    levels: Annotated[int, Field(ge=1)]
+    prune: bool
+    match: tuple[Rule, ...]
+    name: str
+    path: str
+    aliases: tuple[Alias, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    parents: ParentsTable | None = None
+
+
+def load_description(dataset: str, folder: Path = FOLDER) -> Description:
+    """Read and check the description of a data set's taxonomy.
+
+    Args:
+        dataset: its name.
+        folder: where the descriptions are.
+
+    Raises:
+        ParameterError: if the file is missing or says something that cannot be.
+    """
+    path = folder / f"{dataset}.yaml"
+    try:
+        raw = read_mapping(path)
+    except FileNotFoundError:
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise ParameterError(
+            f"there is no taxonomy for {dataset!r} (no file {path}); there is one for {names}"
+        ) from None
+    return check(Description, raw | {"name": path.stem, "path": str(path)}, path)

@@ -1,0 +1,223 @@
+"""Training speed of every network at its CIFAR size, in ratios to what this machine can do.
+
+Times are medians over rounds. What is compared (a network, a single ResNeXt of its size, the
+machine's matrix product, the network trained plainly) takes turns within a round, and a ratio is
+the median of the rounds' ratios, so that load from other users affects both sides of a ratio.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anyslice.costs.macs import cost_of
+from anyslice.networks import AnytimeNetwork, build
+from anyslice.networks.base import Logits
+from anyslice.training.loss import joint_backward
+
+BATCH = 64
+CLASSES = 10
+IMAGE_SIZE = 32
+MATRIX = 2048
+
+_MSDNET: dict[str, Any] = {"K": 10, "base": 4, "step": 2, "channels": 16, "growth": 6}
+_MSDNET |= {"growth_factors": [1, 2, 4], "bottleneck_factors": [1, 2, 4]}
+
+CIFAR_SIZES: dict[str, tuple[str, dict[str, Any]]] = {
+    "i-resnext": ("i-resnext", {"L": 21, "W": 64, "B": 4, "C": 8, "K": 8}),
+    "i-resnext-small": ("i-resnext", {"L": 9, "W": 64, "B": 4, "C": 8, "K": 8}),
+    "is-resnext": ("is-resnext", {"L": 15, "W": 96, "B": 4, "C": 12, "K": 6}),
+    "shallow-resnext": ("shallow-resnext", {"L": 9, "W": 64, "B": 4, "C": 8}),
+    "msdnet": ("msdnet", _MSDNET),
+    "resnext": ("resnext", {"L": 21, "W": 64, "B": 4, "C": 8}),
+    "resnet-110": ("resnet", {"depth": 110}),
+    "densenet-bc-100": ("densenet-bc", {"depth": 100, "growth": 12}),
+}
+"""What is timed: a key of the results, the network and its hyper-parameters."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast one network trains; a step is K sub-networks forward and back, and SGD.
+
+    Attributes:
+        network: its name for `networks.build`.
+        hyperparameters: in the paper's letters.
+        forward_macs: multiply-adds of all K sub-networks for one image, what they share once.
+        seconds_per_step: median.
+        images_per_second: BATCH / seconds_per_step.
+        gmacs_per_second: 3 forward_macs BATCH / seconds_per_step / 10^9. A backward pass counts
+            as two forward ones: one product for the inputs' gradients, one for the weights'.
+        matmul_share: gmacs_per_second as a share of the matrix product's in the same rounds.
+        steps_of_single: time of a step as a multiple of that of a single ResNeXt of the same
+            L, W, B and C; None if the network has no such letters.
+        plain_over_tuned: time of a step of the same network trained plainly (NCHW, no fused
+            blocks), as a multiple of this one's.
+        loss_difference: largest relative difference between the K losses of those two, at the
+            same weights and images.
+    """
+
+    network: str
+    hyperparameters: dict[str, Any]
+    forward_macs: int
+    seconds_per_step: float
+    images_per_second: float
+    gmacs_per_second: float
+    matmul_share: float
+    steps_of_single: float | None
+    plain_over_tuned: float
+    loss_difference: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """A network, its optimiser and one batch that it is trained on again and again."""
+
+    network: AnytimeNetwork
+    optimiser: torch.optim.Optimizer
+    images: Tensor
+    labels: Tensor
+
+    def step(self) -> Tensor:
+        """One training step; the K losses before it."""
+        self.optimiser.zero_grad()
+        losses = joint_backward(self.network, self.images, self.labels, "sum")
+        self.optimiser.step()
+        return losses
+
+
+class AllSubnetworks(nn.Module):
+    """All K sub-networks of a network, each multiplication that they share done once."""
+
+    def __init__(self, network: AnytimeNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> list[Logits]:
+        """Logits of sub-network 1, 2, ... K."""
+        try:
+            return list(self.network.refine(images))
+        except TypeError:  # not interruptible: one pass for each sub-network
+            return self.network(images)  # type: ignore[no-any-return]
+
+
+def new_training(
+    name: str, hyperparameters: Mapping[str, Any], memory_format: torch.memory_format
+) -> Training:
+    """A training of random images, the same weights and images in every memory format."""
+    torch.manual_seed(0)
+    network = build(name, classes=CLASSES, image_size=IMAGE_SIZE, **hyperparameters)
+    network.to(memory_format=memory_format)
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True
+    )
+    images = torch.randn(BATCH, 3, IMAGE_SIZE, IMAGE_SIZE).to(memory_format=memory_format)
+    return Training(network, optimiser, images, torch.randint(CLASSES, (1, BATCH)))
+
+
+def measure(name: str, hyperparameters: Mapping[str, Any], rounds: int) -> Speed:
+    """The speed of a network: after a first round that does not count, `rounds` that do."""
+    tuned = new_training(name, hyperparameters, torch.channels_last)
+    plain = new_training(name, hyperparameters, torch.contiguous_format)
+    image = torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE)
+    macs = cost_of(AllSubnetworks(tuned.network).eval(), image).macs
+    tuned.network.train()
+    losses, reference = tuned.step(), plain.step()
+
+    actions: dict[str, Callable[[], object]] = {"tuned": tuned.step}
+    single = {letter: hyperparameters[letter] for letter in "LWBC" if letter in hyperparameters}
+    if len(single) == len("LWBC"):
+        training = new_training("resnext", single, torch.channels_last)
+        training.step()
+        actions["single"] = training.step
+    left, right = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
+    actions |= {"matmul": lambda: torch.mm(left, right), "plain": plain.step}
+    seconds = take_turns(actions, rounds)
+
+    step = median(seconds["tuned"])
+    macs_of_step = 3 * macs * BATCH
+    return Speed(
+        network=name,
+        hyperparameters=dict(hyperparameters),
+        forward_macs=macs,
+        seconds_per_step=step,
+        images_per_second=BATCH / step,
+        gmacs_per_second=macs_of_step / step / 1e9,
+        matmul_share=ratio(seconds["matmul"], seconds["tuned"]) * macs_of_step / MATRIX**3,
+        steps_of_single=ratio(seconds["tuned"], seconds["single"]) if "single" in seconds else None,
+        plain_over_tuned=ratio(seconds["plain"], seconds["tuned"]),
+        loss_difference=float(((losses - reference) / reference).abs().max()),
+    )
+
+
+def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each action, all of them once in every round."""
+    seconds: dict[str, list[float]] = {name: [] for name in actions}
+    for _ in range(rounds):
+        for name, action in actions.items():
+            start = time.perf_counter()
+            action()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
+    """The median over rounds of what one action took, relative to another in the same round."""
+    return median(one / other for one, other in zip(seconds, others, strict=True))
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "cpu": _cpu_model(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor() or "unknown")
+
+
+def bench(names: tuple[str, ...], rounds: int) -> Iterator[tuple[str, Speed]]:
+    """The speeds of some of CIFAR_SIZES, one by one as they are known."""
+    for name in names:
+        network, hyperparameters = CIFAR_SIZES[name]
+        yield name, measure(network, hyperparameters, rounds)
+
+
+def as_json(speeds: Mapping[str, Speed]) -> dict[str, Any]:
+    """What results/bench.json holds."""
+    return {
+        "machine": machine(),
+        "batch": BATCH,
+        "image": [3, IMAGE_SIZE, IMAGE_SIZE],
+        "training_macs": "3 x forward_macs an image",
+        "networks": {name: asdict(speed) for name, speed in speeds.items()},
+    }
+
+
+HEADER = "network           images/s  GMAC/s  of matmul  steps of single  plain / tuned"
+
+
+def as_line(name: str, speed: Speed) -> str:
+    """One line of the table below HEADER."""
+    single = "-" if speed.steps_of_single is None else f"{speed.steps_of_single:.2f}"
+    return (
+        f"{name:16s}  {speed.images_per_second:8.1f}  {speed.gmacs_per_second:6.1f}"
+        f"  {speed.matmul_share:9.1%}  {single:>15s}  {speed.plain_over_tuned:13.2f}"
+    )

@@ -1,0 +1,189 @@
+"""Reserve GPUs with file locks, because Snakemake does not assign devices. Imports no torch.
+
+A GPU has as many places as trainings share it. A place is a file, and who holds its lock has the
+place: the system frees it when the process ends in whatever way, so no file goes out of date.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from filelock import FileLock, Timeout
+
+from anyslice.jobs.interrupt import Interrupted, Interrupts
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+POLL_SECONDS = 1.0
+
+
+@contextmanager
+def own_gpus(
+    count: int,
+    sharing: int,
+    interrupts: Interrupts,
+    say: Callable[[str], object],
+) -> Iterator[None]:
+    """Have `count` GPUs, and let CUDA see no other, in this process and those it starts.
+
+    Waits while too few have a free place. All are taken at once or none, so that no two trainings
+    wait for each other's. CUDA must not have started in this process.
+
+    Under SLURM a job's GPUs are its own: as many as are needed are taken without a lock, and where
+    the job has more (trainings side by side in one job), the locks are the job's.
+
+    Args:
+        count: GPUs that are needed; with 0 nothing happens.
+        sharing: places of a GPU (`trainings_per_gpu`). Trainings with different numbers of places
+            on one machine count only the places that they have in common.
+        interrupts: when to stop waiting.
+        say: is told, once, that it waits.
+
+    Raises:
+        Interrupted: if asked to stop while waiting.
+        ValueError: if there are fewer GPUs than needed.
+        OSError: if locks cannot be written.
+    """
+    if count == 0:
+        yield
+        return
+    devices = allowed_devices()
+    if len(devices) < count:
+        raise ValueError(_too_few(count, devices))
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is not None and len(devices) == count:
+        yield
+        return
+    taken = _wait_for(_locks_folder(job), devices, count, sharing, interrupts, say)
+    before = os.environ.get(VISIBLE)
+    os.environ[VISIBLE] = ",".join(taken)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VISIBLE]
+        else:
+            os.environ[VISIBLE] = before
+        _release(taken.values())
+
+
+def allowed_devices() -> list[str]:
+    """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them: by number, GPU- or MIG-UUID.
+
+    As in CUDA, what follows a name that is none is ignored, and a name that is there twice leaves
+    none. If the variable is not set: the numbers of all GPUs.
+    """
+    visible = os.environ.get(VISIBLE)
+    if visible is None:
+        return [str(number) for number in range(_count_devices())]
+    devices: list[str] = []
+    for entry in visible.split(","):
+        name = entry.strip()
+        if not re.fullmatch(r"\d+|(GPU|MIG)-.+", name):
+            break
+        devices.append(str(int(name)) if name.isdigit() else name)
+    return devices if len(set(devices)) == len(devices) else []
+
+
+def _count_devices() -> int:
+    # In a process of its own: where torch cannot ask the driver's NVML, counting starts CUDA, which
+    # then takes no notice of CUDA_VISIBLE_DEVICES. In a session of its own: Ctrl-C is not for it.
+    counted = subprocess.run(
+        [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
+    if counted.returncode != 0:
+        raise OSError(f"the GPUs cannot be counted: {counted.stderr.strip()}")
+    return int(counted.stdout)
+
+
+def _too_few(count: int, devices: Sequence[str]) -> str:
+    visible = os.environ.get(VISIBLE)
+    why = "torch sees" if visible is None else f"{VISIBLE}={visible!r} allows"
+    return (
+        f"the training takes GPUs (`gpus`, --processes): {count}, but {why} {len(devices)}; "
+        "`gpus: 0` trains on the CPU"
+    )
+
+
+def _locks_folder(job: str | None) -> Path:
+    """Where the locks are: one folder for all projects of the user on this machine.
+
+    Another user's trainings are not seen: their files could be neither opened nor trusted.
+    """
+    users = Path(tempfile.gettempdir()) / f"anyslice-gpus-{os.getuid()}"
+    users.mkdir(mode=0o700, exist_ok=True)
+    if users.stat().st_uid != os.getuid():
+        raise PermissionError(f"{users} belongs to another user; set TMPDIR to a folder of yours")
+    # The folder for temporary files may be on a file system that several machines share.
+    folder = users / (socket.gethostname() + ("" if job is None else f"-job{job}"))
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _wait_for(
+    folder: Path,
+    devices: Sequence[str],
+    count: int,
+    sharing: int,
+    interrupts: Interrupts,
+    say: Callable[[str], object],
+) -> dict[str, FileLock]:
+    told = False
+    while not (taken := _try_to_take(folder, devices, count, sharing)):
+        if interrupts.reason is not None:
+            raise Interrupted(f"{interrupts.reason}, while waiting for a GPU; nothing was done")
+        if not told:
+            say(
+                f"waiting for GPUs: {count}, of {', '.join(devices)}; "
+                f"other trainings hold the locks in {folder}"
+            )
+            told = True
+        time.sleep(POLL_SECONDS)
+    return taken
+
+
+def _try_to_take(
+    folder: Path, devices: Sequence[str], count: int, sharing: int
+) -> dict[str, FileLock]:
+    """A place on each of the `count` GPUs with most free places, or nothing."""
+    try:
+        with FileLock(folder / "choosing", timeout=POLL_SECONDS):
+            free = {device: _free_places(folder, device, sharing) for device in devices}
+            by_load = sorted((d for d in devices if free[d]), key=lambda d: -len(free[d]))
+            chosen = sorted(by_load[:count], key=devices.index) if len(by_load) >= count else []
+            taken = {device: free[device].pop(0) for device in chosen}
+            for places in free.values():
+                _release(places)
+            return taken
+    except Timeout:
+        return {}
+
+
+def _free_places(folder: Path, device: str, sharing: int) -> list[FileLock]:
+    """The places of a GPU that nobody had, now held."""
+    held = []
+    for place in range(sharing):
+        lock = FileLock(folder / f"{quote(device, safe='')}.{place}")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        held.append(lock)
+    return held
+
+
+def _release(locks: Iterable[FileLock]) -> None:
+    for lock in locks:
+        lock.release()

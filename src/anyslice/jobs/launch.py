@@ -1,0 +1,56 @@
+"""Starting several processes for one training, by the machinery of torchrun."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import uuid
+
+from anyslice.jobs.interrupt import EXIT_CODE
+
+
+def started_by_torchrun() -> bool:
+    """Whether this process is one of several that torchrun started."""
+    return "WORLD_SIZE" in os.environ
+
+
+def stop_with_parent() -> None:
+    """Get SIGTERM when the process that started this one is killed, on Linux.
+
+    Otherwise the processes of a training would go on without it, on GPUs that are free for others.
+    """
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run_in_processes(count: int, arguments: list[str]) -> int:
+    """Run `anyslice <arguments>` in several processes that train together; the exit status.
+
+    It is EXIT_CODE if they stopped because they were asked to, which torchrun alone would hide.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGTERM,SIGINT,SIGUSR1"
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "anyslice", *arguments)
+    except SignalException:
+        return EXIT_CODE
+    except ChildFailedError as error:
+        stopped = any(failure.exitcode == EXIT_CODE for failure in error.failures.values())
+        return EXIT_CODE if stopped else 1
+    return 0

@@ -1,0 +1,39 @@
+"""Whether a finished training is still what the code, parameters and data in force would give."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from anyslice.config.scale import Run
+from anyslice.files import sha256
+from anyslice.jobs.identity import PACKAGE, code_sha256
+
+
+@cache
+def today(name: str) -> str | None:
+    """The checksum of a file of the package as it is now, or None if it is gone."""
+    path = PACKAGE / name
+    return code_sha256(path) if path.is_file() else None
+
+
+def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:
+    """What has changed since a training, in words; nothing if it is up to date.
+
+    Args:
+        metrics: its metrics.json.
+        run: the parameters in force.
+        manifest: of the data set in force; not compared where it does not exist.
+    """
+    changes = []
+    if metrics["parameters"] != json.loads(json.dumps(asdict(run))):
+        changes.append("parameters")
+    if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
+        changes.append("data")
+    files = [name for name, recorded in metrics["code_sha256"].items() if recorded != today(name)]
+    if files:
+        changes.append(f"code ({', '.join(files)})")
+    return changes

@@ -1,0 +1,138 @@
+"""The files of a finished training: weights, metrics, history, predictions."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from anyslice.config.scale import Run
+from anyslice.files import read_json, write_atomically, write_json
+from anyslice.jobs.identity import Identity
+from anyslice.jobs.write_errors import remove_half_written
+from anyslice.training.loop import Trained
+from anyslice.training.state import Epoch
+
+PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
+METRICS = "metrics.json"
+FILES = ("model.safetensors", "predictions.safetensors", "history.csv", "errors.json", METRICS)
+"""What a finished training leaves, in the order in which it is written."""
+
+
+def write_training(
+    folder: Path,
+    trained: Trained,
+    run: Run,
+    identity: Identity,
+    *,
+    scale: str,
+    execution: dict[str, Any],
+) -> None:
+    """Write FILES; metrics.json, the last, says that the training is finished.
+
+    Args:
+        folder: made if it does not exist.
+        trained: the outcome.
+        run: the parameters in force.
+        identity: what the training is.
+        scale: the scale's name.
+        execution: device, processes and options it ran with.
+    """
+    _write_tensors(folder / "model.safetensors", trained.network.state_dict())
+    _write_tensors(
+        folder / "predictions.safetensors",
+        {
+            "predictions": trained.test_predictions.to(torch.int16),
+            "labels": trained.test_labels.to(torch.int16),
+        },
+    )
+    with write_atomically(folder / "history.csv") as path:
+        pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
+    write_json(folder / "errors.json", ends(trained))
+    write_json(folder / METRICS, metrics(trained, run, identity, scale=scale, execution=execution))
+
+
+def is_finished(folder: Path, identity: Identity) -> bool:
+    """Whether the folder holds the result of exactly this training.
+
+    Raises:
+        ValueError: if it holds the result of another run or seed.
+    """
+    if not (folder / METRICS).exists():
+        return False
+    found = read_json(folder / METRICS)
+    if (found.get("run"), found.get("seed")) != (identity.run, identity.seed):
+        raise ValueError(
+            f"{folder} holds the result of {found.get('run')} seed {found.get('seed')}, not of "
+            f"{identity.run} seed {identity.seed}; choose another --output. Nothing was changed."
+        )
+    return found.get("key") == identity.key and all((folder / name).exists() for name in FILES)
+
+
+def remove_outdated(folder: Path) -> None:
+    """Remove an earlier result of the run: until there is a new one, nothing looks like one."""
+    for name in reversed(FILES):
+        (folder / name).unlink(missing_ok=True)
+    remove_half_written(folder)
+
+
+def row(epoch: Epoch) -> dict[str, float]:
+    """One row of history.csv: errors in percent, columns numbered by sub-network (and level)."""
+    D = len(epoch.validation_errors[0])
+    columns: dict[str, float] = {"epoch": epoch.epoch, "learning_rate": epoch.learning_rate}
+    for k, loss in enumerate(epoch.train_losses, start=1):
+        columns[f"train_loss_{k}"] = loss
+    for k, by_level in enumerate(epoch.validation_errors, start=1):
+        for d, error in enumerate(by_level, start=1):
+            suffix = f"{k}" if D == 1 else f"{k}_level{d}"
+            columns[f"validation_error_{suffix}"] = error
+    return columns
+
+
+def metrics(
+    trained: Trained, run: Run, identity: Identity, *, scale: str, execution: dict[str, Any]
+) -> dict[str, Any]:
+    """metrics.json: errors in percent, sub-networks from thinnest or shallowest to full."""
+    return {
+        "run": identity.run,
+        "scale": scale,
+        "seed": identity.seed,
+        "chosen_epoch": trained.chosen_epoch,
+        "test_error": [by_level[0] for by_level in trained.test_errors],
+        "validation_error": [by_level[0] for by_level in trained.validation_errors],
+        "test_error_by_level": trained.test_errors,
+        "validation_error_by_level": trained.validation_errors,
+        "parameters": asdict(run),
+        "execution": execution,
+        "data_manifest_sha256": identity.data,
+        "code_sha256": identity.code,
+        "key": identity.key,
+        "packages": packages(),
+        "wall_seconds": round(trained.seconds, 1),
+    }
+
+
+def ends(trained: Trained) -> dict[str, dict[str, float]]:
+    """errors.json, for `dvc metrics`, which shows single numbers only; errors in percent."""
+    by_part = {"test": trained.test_errors, "validation": trained.validation_errors}
+    return {
+        f"{part}_error": {"thinnest": errors[0][0], "full": errors[-1][0]}
+        for part, errors in by_part.items()
+    }
+
+
+def packages() -> dict[str, str]:
+    """The versions of what trains."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(save({name: t.contiguous() for name, t in tensors.items()}))

@@ -1,0 +1,170 @@
+"""Every training of a scale and how it stands, from files alone. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anyslice.config.scale import Scale
+from anyslice.files import read_json
+from anyslice.jobs.identity import seed_folder
+from anyslice.jobs.outdated import changes_since
+
+SILENT_SECONDS = 120.0
+"""A training that has not written its progress for so long does not run any more."""
+
+PROGRESS, METRICS, LOG = "progress.json", "metrics.json", "train.log"
+
+
+@dataclass(frozen=True)
+class Status:
+    """One training.
+
+    Attributes:
+        run: "<dataset>/<run>".
+        seed: of the training.
+        state: "waiting", "running", "done", "outdated" or "failed". An outdated one is done, but
+            code, parameters or data have changed since.
+        detail: progress, error or message, for people.
+    """
+
+    run: str
+    seed: int
+    state: str
+    detail: str
+
+
+def status_of(scale: Scale, results: Path, work: Path, data: Path) -> list[Status]:
+    """All trainings of a scale, in its order.
+
+    Args:
+        scale: which trainings there are.
+        results: the scale's results, with runs/.
+        work: the folder of the resume areas.
+        data: the folder of the prepared data sets.
+    """
+    return [
+        _finished(results, f"{dataset}/{run}", seed, scale, data / dataset / "manifest.json")
+        or _unfinished(
+            results,
+            f"{dataset}/{run}",
+            seed,
+            seed_folder(work, scale.name, f"{dataset}/{run}", seed),
+        )
+        for dataset, of_dataset in scale.datasets.items()
+        for run in of_dataset.runs
+        for seed in scale.seeds
+    ]
+
+
+def table(rows: list[Status]) -> str:
+    """The trainings as aligned lines below a line of counts."""
+    counts = {state: sum(row.state == state for row in rows) for state in _ORDER}
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    width = max((len(row.run) for row in rows), default=0)
+    lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<8}  {row.detail}" for row in rows]
+    return "\n".join([summary, *(line.rstrip() for line in lines)])
+
+
+_ORDER = ("waiting", "running", "done", "outdated", "failed")
+
+
+def training_folder(results: Path, run: str, seed: int) -> Path:
+    """Where the results of a training are."""
+    return results / "runs" / run / f"seed{seed}"
+
+
+def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) -> Status | None:
+    metrics = _read(training_folder(results, run, seed) / METRICS)
+    if metrics is None:
+        return None
+    errors = _errors("test error", metrics["test_error"])
+    changes = changes_since(metrics, scale.run(run), manifest)
+    if not changes:
+        return Status(run, seed, "done", errors)
+    return Status(run, seed, "outdated", f"{errors}  changed since: {', '.join(changes)}")
+
+
+def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:
+    folder = training_folder(results, run, seed)
+    last_line = _last_line(folder / LOG)
+    progress = _newest(resume)
+    if progress is None:
+        if last_line is None:
+            return Status(run, seed, "waiting", "")
+        just_now = time.time() - (folder / LOG).stat().st_mtime < SILENT_SECONDS
+        if just_now and not last_line.startswith("Error"):
+            return Status(run, seed, "running", "starting")
+        return Status(run, seed, "failed", last_line)
+    if progress["state"] == "stopped":
+        return Status(run, seed, "waiting", progress["message"])
+    if progress["state"] == "running" and _alive(progress):
+        return Status(run, seed, "running", _progress(progress))
+    return Status(run, seed, "failed", last_line or progress.get("message", "killed"))
+
+
+def _newest(resume: Path) -> dict[str, Any] | None:
+    """The last written progress.json below a training's resume area."""
+    found = [progress for path in resume.glob(f"*/{PROGRESS}") if (progress := _read(path))]
+    return max(found, key=lambda progress: progress["updated"], default=None)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        value = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _alive(progress: dict[str, Any]) -> bool:
+    """Whether the process exists, or, on another machine, has been heard of lately."""
+    if progress["host"] != socket.gethostname():
+        return bool(time.time() - progress["updated"] < SILENT_SECONDS)
+    try:
+        os.kill(progress["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _progress(progress: dict[str, Any]) -> str:
+    parts = [
+        f"epoch {min(progress['epoch'], progress['epochs'])}/{progress['epochs']}",
+        f"step {progress['step']}/{progress['steps']}",
+    ]
+    if progress["validation_errors"]:
+        parts.append(_errors("validation error", progress["validation_errors"]))
+    parts.append(f"{progress['images_per_second']:.0f} images/s")
+    if progress["seconds_left"] is not None:
+        parts.append(f"{_duration(progress['seconds_left'])} left")
+    return "  ".join(parts)
+
+
+def _errors(title: str, errors: list[float]) -> str:
+    ends = f"{errors[-1]:.1f} %" if len(errors) == 1 else f"{errors[0]:.1f} ... {errors[-1]:.1f} %"
+    return f"{title} {ends}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _last_line(log: Path) -> str | None:
+    """The last line of a log that is not empty; "" of an empty log, None without one."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return None
+    lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""

@@ -1,0 +1,115 @@
+"""What is outdated, found by comparing contents, whatever Snakemake, DVC and file times say."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from anyslice.config.scale import Scale
+from anyslice.files import read_json, sha256
+from anyslice.jobs.outdated import changes_since
+from anyslice.jobs.status import METRICS, training_folder
+
+RECORDS = Path(".snakemake/metadata")
+"""Snakemake's records, one for each output: a JSON file whose name is the output's path in base64,
+cut into folders that begin with @ where it is too long."""
+
+NOT_KEPT = "data/sources/"
+"""Inputs that hold for one machine only, so that a clone has none."""
+
+
+@dataclass(frozen=True)
+class Outdated:
+    """A file that is not what its sources would give.
+
+    Attributes:
+        path: of the file.
+        reason: why, in words.
+    """
+
+    path: str
+    reason: str
+
+
+def find_outdated(scale: Scale) -> list[Outdated]:
+    """Everything in the current folder that is outdated: files by their inputs, and trainings."""
+    return [*changed_inputs(RECORDS), *outdated_trainings(scale)]
+
+
+def changed_inputs(records: Path) -> Iterator[Outdated]:
+    """Files whose inputs are not those that Snakemake recorded when it made them."""
+    checksum = cache(sha256)
+    for path, record in read_records(records):
+        if not Path(path).exists():
+            continue
+        for name, recorded in record.get("input_checksums", {}).items():
+            if not Path(name).exists():
+                if not name.startswith(NOT_KEPT):
+                    yield Outdated(path, f"was made from {name}, which is missing")
+            elif recorded != f"sha256:{checksum(Path(name))}":
+                yield Outdated(path, f"was made from another {name}")
+
+
+def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
+    """Trainings of a scale whose parameters, data or code have changed since."""
+    for dataset, of_dataset in scale.datasets.items():
+        manifest = Path("data") / dataset / "manifest.json"
+        for name in of_dataset.runs:
+            run = scale.run(f"{dataset}/{name}")
+            for seed in scale.seeds:
+                folder = training_folder(Path("results") / scale.name, f"{dataset}/{name}", seed)
+                if not (folder / METRICS).exists():
+                    continue
+                changes = changes_since(read_json(folder / METRICS), run, manifest)
+                if changes:
+                    what = " and ".join(changes)
+                    yield Outdated(str(folder / METRICS), f"was trained with other {what}")
+
+
+def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Snakemake's records: the output's path, and what it was made from."""
+    for file, output in _record_files(folder):
+        try:
+            yield output, json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            continue  # being written
+
+
+def output_of(record: Path, folder: Path) -> str:
+    """The path of the output that a record is about.
+
+    Raises:
+        ValueError: if the file's name is not a record's.
+    """
+    name = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)
+    return urlsafe_b64decode(name).decode()
+
+
+def forget_missing(since: float, records: Path = RECORDS) -> None:
+    """Remove the records of outputs that do not exist.
+
+    Snakemake records a failed job as done (its issue 3808): its next run would find nothing to do,
+    and what was made from the earlier output would count as current.
+
+    Args:
+        since: seconds since the epoch; older records stay, so that a clone may lack files.
+        records: Snakemake's.
+    """
+    for record, output in _record_files(records):
+        if record.stat().st_mtime >= since and not Path(output).exists():
+            record.unlink()
+
+
+def _record_files(folder: Path) -> list[tuple[Path, str]]:
+    """Snakemake's files of records, each with the path of the output that it is about."""
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with suppress(ValueError):  # no record
+            found.append((file, output_of(file, folder)))
+    return found

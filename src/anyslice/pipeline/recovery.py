@@ -1,0 +1,63 @@
+"""Going on where Snakemake was killed: by kill -9, a crash of the machine, or lack of memory."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+from anyslice.pipeline.audit import forget_missing
+
+LOCKS = Path(".snakemake/locks")
+
+
+def wait_for_snakemake(folder: Path | None = None) -> None:
+    """Wait, and say so, while a Snakemake works in a folder.
+
+    A `dvc repro` that is killed leaves the Snakemake that it started; what that makes is needed.
+
+    Args:
+        folder: the current one by default.
+    """
+    said = False
+    while process := running_snakemake(folder or Path.cwd()):
+        if not said:
+            print(f"waiting for Snakemake, process {process.pid}, to end", flush=True)
+        said = True
+        time.sleep(0.5)
+
+
+def running_snakemake(folder: Path) -> psutil.Process | None:
+    """A Snakemake that works in the folder and did not start this process."""
+    own = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
+    for process in psutil.process_iter():
+        try:
+            if (
+                process.pid not in own
+                and is_snakemake(process.cmdline())
+                and Path(process.cwd()) == folder
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                return process
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return None
+
+
+def is_snakemake(command: list[str]) -> bool:
+    """Whether a command line is that of Snakemake: `snakemake` or `python -m snakemake`."""
+    names = [Path(part).name for part in command[:3]]
+    return names[:1] == ["snakemake"] or (
+        names[:1] != [] and names[0].startswith("python") and "snakemake" in names[1:]
+    )
+
+
+def remove_stale_lock() -> None:
+    """Remove Snakemake's lock of the current folder, which one that was killed has left."""
+    locks = list(LOCKS.iterdir()) if LOCKS.is_dir() else []
+    if locks:
+        print("removing the lock of a Snakemake that was killed", flush=True)
+        forget_missing(since=min(lock.stat().st_mtime for lock in locks))
+        subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
