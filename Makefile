@@ -63,6 +63,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	# Relative, for Python 3.11 cannot read other than ASCII letters there under LC_ALL=C.
+	for pth in $(VENV)/lib/python3*/site-packages/__editable__.anyslice-*.pth; do \
+	    echo ../../../../src >$$pth; done
 	touch $@
 
 # After a change of dependencies in pyproject.toml; needs uv. uv.lock names addresses, so it goes.

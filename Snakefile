@@ -3,15 +3,21 @@
 #   snakemake --cores all results/fig4a.pdf
 #   snakemake --cores all results/fig4a.pdf --config scale=paper
 import json
+import sys
 from pathlib import Path
+from shlex import quote
 from time import time
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
 
+# A git worktree and DVC's experiments share an environment that was made for another checkout.
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
 from anyslice.pipeline.audit import forget_missing
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
+from anyslice.pipeline.recovery import date_back
 
 min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")
@@ -24,6 +30,10 @@ except ParameterError as error:
 RESULTS = f"results/{SCALE.name}"
 DIAGRAMS = ["fig1", "fig2"]
 STARTED = time()
+
+date_back(Path().glob("data/**/*.json"))
+date_back(Path("params").rglob("*.yaml"))
+date_back(Path(RESULTS).rglob("*.json"))
 
 
 container: "anyslice.sif"

@@ -3,7 +3,8 @@
 # A source folder belongs to one machine, so it must not trigger a re-run; Snakemake ignores parameters
 # that are functions of the output.
 SOURCES = " ".join(
-    f"--source-of '{name}' '{folder}'" for name, folder in config["sources"].items()
+    f"--source-of {quote(name)} {quote(folder)}"
+    for name, folder in config["sources"].items()
 )
 
 

@@ -43,7 +43,7 @@ rule draw:
         figure=lambda w: canonical(SCALE.figures[w.figure]),
         networks=lambda w: networks_of(w.figure),
     shell:
-        "anyslice figure {wildcards.figure} --scale {params.scale} > {log} 2>&1"
+        "anyslice figure {wildcards.figure} --scale {params.scale:q} > {log} 2>&1"
 
 
 for figure in SCALE.figures:

@@ -14,7 +14,7 @@ for dataset in SCALE.datasets:
             runs=runs_of(dataset),
             networks=[canonical(SCALE.run(run).network) for run in runs_of(dataset)],
         shell:
-            "anyslice flops {params.runs} --scale {params.scale} > {log} 2>&1"
+            "anyslice flops {params.runs} --scale {params.scale:q} > {log} 2>&1"
 
 
 rule flops:

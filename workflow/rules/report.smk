@@ -19,7 +19,7 @@ rule list_runs:
     params:
         scale=config["scale"],
     shell:
-        "anyslice runs --scale {params.scale} > {log} 2>&1"
+        "anyslice runs --scale {params.scale:q} > {log} 2>&1"
 
 
 rule check_claims:
@@ -39,7 +39,7 @@ rule check_claims:
         description=SCALE.description,
         claims=json.dumps(read_mapping(Path("params/claims.yaml")), sort_keys=True),
     shell:
-        "anyslice claims --scale {params.scale} > {log} 2>&1"
+        "anyslice claims --scale {params.scale:q} > {log} 2>&1"
 
 
 rule claims:
@@ -79,7 +79,7 @@ rule write_pages:
         scale=config["scale"],
         parameters=canonical(SCALE),
     shell:
-        "anyslice pages --scale {params.scale} > {log} 2>&1"
+        "anyslice pages --scale {params.scale:q} > {log} 2>&1"
 
 
 rule study:
@@ -104,4 +104,4 @@ rule report:
     params:
         scale=config["scale"],
     shell:
-        "snakemake --report {output} --nolock --config scale={params.scale} -- study > {log} 2>&1"
+        "snakemake --report {output} --nolock --config scale={params.scale:q} -- study > {log} 2>&1"

@@ -25,6 +25,6 @@ rule train:
         budget=lambda w, resources: time_budget(resources),
         run=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}")),
     shell:
-        "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale}"
+        "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale:q}"
         " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} {params.budget} --wait"
         " > {log} 2>&1"

@@ -21,8 +21,13 @@ def make(arguments: tuple[str, ...]) -> None:
     the lock of one that was killed. ANYSLICE_PROFILE names a workflow profile to use, such as
     profiles/slurm. DVC's stages run through it.
     """
-    from anyslice.pipeline.recovery import remove_stale_lock, wait_for_snakemake
+    from anyslice.pipeline.recovery import (
+        remove_stale_lock,
+        use_writable_cache,
+        wait_for_snakemake,
+    )
 
+    use_writable_cache()
     wait_for_snakemake()
     remove_stale_lock()
     profile = os.environ.get("ANYSLICE_PROFILE")

@@ -13,6 +13,7 @@ vectors) takes the plain modules.
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -57,7 +58,7 @@ def pays(x: Tensor, group_width: int, *, training: bool) -> bool:
     """Whether `residual_block` is both applicable to x and faster than the plain modules.
 
     Not in reduced precision, for which there are no kernels, nor while someone overrides torch's
-    functions, as training in several processes does for BN.
+    functions, as training in several processes does for BN. NUMBA_DISABLE_JIT switches it off too.
 
     Args:
         x: the block's input.
@@ -74,6 +75,7 @@ def pays(x: Tensor, group_width: int, *, training: bool) -> bool:
         and group_width in GROUP_WIDTHS
         and x.is_contiguous(memory_format=torch.channels_last)
         and not has_torch_function((x,))
+        and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
     )
 
 

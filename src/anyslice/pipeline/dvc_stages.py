@@ -7,6 +7,7 @@ data and pictures go to DVC's cache; metrics and tables stay in git.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -184,8 +185,8 @@ def _entry(stage: Stage, scale: Scale) -> dict[str, Any]:
     deps = [path for path in stage.deps if path not in stage.targets]
     metrics = [path for path in stage.outs if path.endswith("/errors.json")]
     outs = [path for path in stage.outs if path not in metrics]
-    targets = " ".join(stage.targets)
-    entry: dict[str, Any] = {"cmd": f"anyslice make {targets} --config scale={_argument(scale)}"}
+    command = ["anyslice", "make", *stage.targets, "--config", f"scale={_argument(scale)}"]
+    entry: dict[str, Any] = {"cmd": shlex.join(command)}
     if deps:
         entry["deps"] = sorted(deps)
     if stage.params:

@@ -1,9 +1,12 @@
-"""Going on where Snakemake was killed: by kill -9, a crash of the machine, or lack of memory."""
+"""Going on where Snakemake was killed, or where a machine is not as Snakemake expects it."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -11,6 +14,9 @@ import psutil
 from anyslice.pipeline.audit import forget_missing
 
 LOCKS = Path(".snakemake/locks")
+
+CLOCK_SKEW = 5
+"""Seconds by which the clocks of a cluster's machines may differ without a word."""
 
 
 def wait_for_snakemake(folder: Path | None = None) -> None:
@@ -61,3 +67,28 @@ def remove_stale_lock() -> None:
         print("removing the lock of a Snakemake that was killed", flush=True)
         forget_missing(since=min(lock.stat().st_mtime for lock in locks))
         subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
+
+
+def date_back(paths: Iterable[Path]) -> None:
+    """Give files that are dated in the future the present time, and say so.
+
+    Another machine's clock may have dated them. Snakemake takes a training's result for outdated if
+    it is older than its data, so the training would fail at its end, every time.
+    """
+    for path in paths:
+        if path.stat().st_mtime > time.time() + CLOCK_SKEW:
+            print(f"{path} is dated in the future: it gets the present time", file=sys.stderr)
+            os.utime(path)
+
+
+def use_writable_cache() -> None:
+    """Let Snakemake use .cache/ in this folder where the user's cache folder cannot be written."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        writable = False
+    else:
+        writable = os.access(cache, os.W_OK)
+    if not writable:
+        os.environ["XDG_CACHE_HOME"] = str(Path(".cache").resolve())
