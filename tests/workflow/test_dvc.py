@@ -13,7 +13,7 @@ SCALE = "tests/scales/tiny.yaml"
 FIGURE = "results/fig4a.pdf"
 TABLE = "results/tiny/fig4a.csv"
 CONFIG = ("--config", f"scale={SCALE}")
-RUN = "datasets.fashion-mnist-quick.runs.resnext-11"
+LINE = "datasets.fashion-mnist-quick.runs.is-resnext"
 METRICS = "results/tiny/runs/fashion-mnist-quick/resnext-11/seed1/metrics.json"
 
 
@@ -88,7 +88,12 @@ def test_dvc_shows_errors_and_figures(study, run):
 
 @pytest.mark.slow
 def test_what_snakemake_made_is_up_to_date_after_a_commit(clone, run):
-    edit(clone / SCALE, "resnext-11:\n        network: {name: resnext, L: 3, W: 8", "W: 8", "W: 12")
+    edit(
+        clone / SCALE,
+        " is-resnext:\n        network: {name: is-resnext, L: 3, W: 8",
+        "W: 8",
+        "W: 12",
+    )
     assert "up to date" not in run(clone, "dvc", "status", "--with-deps", "fig4a").stdout
     run(clone, "snakemake", FIGURE, *CONFIG)
     run(clone, "dvc", "commit", "--force", "--with-deps", "fig4a")
@@ -99,12 +104,12 @@ def test_what_snakemake_made_is_up_to_date_after_a_commit(clone, run):
 @pytest.mark.slow
 def test_an_experiment_changes_a_parameter_and_trains_what_it_concerns(clone, run):
     before = (clone / TABLE).read_text()
-    said = run(clone, "dvc", "exp", "run", "-S", f"{SCALE}:{RUN}.network.W=12", "fig4a").stdout
+    said = run(clone, "dvc", "exp", "run", "-S", f"{SCALE}:{LINE}.network.W=12", "fig4a").stdout
     assert said.count("Running stage") == 3  # the training, the FLOPs of its data set, the figure
     after = (clone / TABLE).read_text()
     changed = set(before.splitlines()) ^ set(after.splitlines())
     assert changed
-    assert all("resnext-11" in line for line in changed)
+    assert all("is-resnext" in line for line in changed)
 
 
 @pytest.mark.slow
