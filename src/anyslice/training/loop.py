@@ -149,9 +149,9 @@ def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> A
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 1: it drops after the given fractions."""
-    drops = sum(epoch > round(fraction * recipe.epochs) for fraction in recipe.lr_drops)
-    return recipe.learning_rate * recipe.lr_factor**drops
+    """The learning rate of an epoch, counted from 1: it drops after the milestones."""
+    drops = sum(epoch > milestone for milestone in recipe.milestone_epochs)
+    return recipe.learning_rate * recipe.gamma**drops
 
 
 def train_epoch(
