@@ -52,7 +52,9 @@ class Recipe:
         weight_decay: L2 penalty on all parameters.
         initialisation: MSRA [14], "msra-fan-in" as published or "msra-fan-out" as in the authors'
             code, or "pytorch" (that code's default); see `networks.initialise`.
-        padding: of the random crop, "black" before normalisation or "mean" after it.
+        padding: of small images' random crop, "black" before normalisation or "mean" after it.
+        large_images: how image files are cropped, "resize-range" [13] or "random-resized-crop".
+        flip: mirror half of the images; not for digits or text.
         loss: over the sub-networks, "sum" (equation 1) or "mean".
         selection: which epoch's weights are kept: the one of lowest validation error of the full
             network ("best-full", the authors' code), or the "last".
@@ -68,6 +70,8 @@ class Recipe:
     weight_decay: Annotated[float, Field(ge=0)]
     initialisation: Literal["msra-fan-in", "msra-fan-out", "pytorch"]
     padding: Literal["black", "mean"]
+    large_images: Literal["resize-range", "random-resized-crop"]
+    flip: bool
     loss: Literal["sum", "mean"]
     selection: Literal["best-full", "last"]
 

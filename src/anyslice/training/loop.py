@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from anyslice.config.scale import Recipe, Run, hyperparameters
-from anyslice.datasets.dataset import Dataset
+from anyslice.datasets.dataset import Augmentation, Dataset
 from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
@@ -179,7 +179,7 @@ def train_epoch(
         epoch=state.epoch,
         batch_size=recipe.batch_size,
         device=device,
-        padding=recipe.padding,
+        augmentation=Augmentation(recipe.flip, recipe.padding, recipe.large_images),
         start_step=first,
         rank=processes.rank,
         world=processes.world,
