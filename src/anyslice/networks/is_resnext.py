@@ -31,7 +31,7 @@ from anyslice.kernels import residual_block as fused
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
-from anyslice.networks.stem import Scales, Stem, downscale
+from anyslice.networks.stem import Stages, Stem, downscale
 
 
 class PrefixConv(nn.Module):
@@ -123,7 +123,7 @@ class SparseBlock(nn.Module):
         W, inner, K = self.norm1.num_features, self.norm2.num_features, self.K
         wide, narrow = slice(k * W // K), slice(k * inner // K)
         C = self.conv2.groups
-        block = SparseBlock(k * W // K, inner // C, k * C // K, k)
+        block = SparseBlock(k * W // K, inner // C, k * C // K, k).to(self.conv2.weight)
         with torch.no_grad():
             for mine, theirs in zip(block.conv1.parts, self.conv1.parts, strict=False):
                 mine.copy_(theirs)
@@ -140,20 +140,20 @@ def part_of(width: int, k: int, K: int) -> slice:
     return slice((k - 1) * width // K, k * width // K)
 
 
-def blocks_of(scales: nn.ModuleList) -> list[list[SparseBlock]]:
-    """The blocks of each scale."""
-    return [list(cast(Iterable[SparseBlock], blocks)) for blocks in scales]
+def blocks_of(stages: nn.ModuleList) -> list[list[SparseBlock]]:
+    """The blocks of each stage."""
+    return [list(cast(Iterable[SparseBlock], blocks)) for blocks in stages]
 
 
-def sub_features(stem: Stem, scales: nn.ModuleList, K: int, images: Tensor) -> Iterator[Tensor]:
+def sub_features(stem: Stem, stages: nn.ModuleList, K: int, images: Tensor) -> Iterator[Tensor]:
     """The last block's output, sub-feature by sub-feature: K tensors (N, W_last / K, H, W)."""
     caches: dict[nn.Module, list[Tensor]] = {
-        block: [] for blocks in blocks_of(scales) for block in blocks
+        block: [] for blocks in blocks_of(stages) for block in blocks
     }
     for k in range(1, K + 1):
         x = stem(images, part_of(stem.conv.out_channels, k, K))
-        for s, blocks in enumerate(blocks_of(scales)):
-            x = downscale(x) if s else x
+        for s, blocks in enumerate(blocks_of(stages)):
+            x = downscale(x, blocks[0].norm1.num_features // K) if s else x
             for block in blocks:
                 x = block.step(x, k, caches[block])
         yield x
@@ -173,18 +173,19 @@ class SparseSubnetwork(nn.Module):
         super().__init__()
         self.k = k
         width = k * network.W // network.K
-        self.stem = Stem(network.image_channels, width, network.image_size)
+        weight = network.stem.conv.weight[:width]
+        self.stem = Stem(network.image_channels, width, network.image_size).to(weight)
         with torch.no_grad():
-            self.stem.conv.weight.copy_(network.stem.conv.weight[:width])
-        self.scales = nn.ModuleList(
+            self.stem.conv.weight.copy_(weight)
+        self.stages = nn.ModuleList(
             nn.ModuleList(block.first(k) for block in blocks)
-            for blocks in blocks_of(network.scales)
+            for blocks in blocks_of(network.stages)
         )
         self.head = copy.deepcopy(network.heads[k - 1])
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
-        features = list(sub_features(self.stem, self.scales, self.k, images))
+        features = list(sub_features(self.stem, self.stages, self.k, images))
         logits: Logits = self.head(torch.cat(features, dim=1))
         return logits
 
@@ -193,9 +194,9 @@ class ISResNeXt(AnytimeNetwork):
     """IS-ResNeXt (Section 3.2).
 
     Args:
-        L: number of blocks, a multiple of the number of scales (the depth is 3 L + 2).
-        W: width of the features at the first scale, a multiple of K.
-        B: width of a branch's bottleneck at the first scale.
+        L: number of blocks, a multiple of the number of stages (the depth is 3 L + 2).
+        W: width of the features at the first stage, a multiple of K.
+        B: width of a branch's bottleneck at the first stage.
         C: cardinality, a multiple of K.
         K: number of sub-networks.
         classes: labels, or the labels of each level, fine to coarse.
@@ -220,21 +221,21 @@ class ISResNeXt(AnytimeNetwork):
     ) -> None:
         super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
         check_network("is-resnext", image_size, L=L, W=W, B=B, C=C, K=K)
-        scales = Scales.of(L, image_size)
+        stages = Stages.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
         self.stem = Stem(image_channels, W, image_size)
-        self.scales = nn.ModuleList(
-            nn.ModuleList(SparseBlock(W << s, B << s, C, K) for _ in range(scales.blocks_per_scale))
-            for s in range(scales.count)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(SparseBlock(f * W, f * B, C, K) for _ in range(stages.blocks))
+            for f in stages.factors
         )
-        last = W << (scales.count - 1)
+        last = stages.factors[-1] * W
         self.heads = nn.ModuleList(make_head(k * last // K, classes) for k in range(1, K + 1))
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K sub-networks from one pass, thinnest first."""
         x = self.stem(images)
-        for s, blocks in enumerate(blocks_of(self.scales)):
-            x = downscale(x, parts=self.K) if s else x
+        for s, blocks in enumerate(blocks_of(self.stages)):
+            x = downscale(x, blocks[0].norm1.num_features, parts=self.K) if s else x
             for block in blocks:
                 x = block(x)
         width = x.shape[1] // self.K
@@ -251,7 +252,7 @@ class ISResNeXt(AnytimeNetwork):
         """
         self.check_eval()
         features: list[Tensor] = []
-        for x in sub_features(self.stem, self.scales, self.K, images):
+        for x in sub_features(self.stem, self.stages, self.K, images):
             features.append(x)
             yield self.heads[len(features) - 1](torch.cat(features, dim=1))
 
