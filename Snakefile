@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from anyslice.pipeline.audit import forget_missing
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
-from anyslice.pipeline.recovery import date_back
+from anyslice.pipeline.recovery import date_back, note_owner
 
 # Snakemake's SLURM plugin asks sacct, which waits where the cluster's would not; see there.
 os.environ["PATH"] = f"{workflow.basedir}/workflow/slurm:{os.environ['PATH']}"
@@ -58,6 +58,10 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/flops.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+
+
+onstart:
+    note_owner()
 
 
 onerror:

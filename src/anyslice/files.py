@@ -1,7 +1,8 @@
-"""Files that are either whole or not there, and their checksums."""
+"""Files that are either whole or not there, their checksums, and readable errors of writing."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -59,3 +60,33 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """The value in a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def clear_write_errors(folder: Path) -> Iterator[None]:
+    """Say where a write failed and what to do, for full disks and read-only folders.
+
+    Args:
+        folder: where the block writes, for errors that do not name a file.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or folder
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(
+                f"the disk is full: cannot write {where} ({error.strerror}). What was "
+                "finished is kept: free some space and start the same command again."
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise OSError(
+                f"cannot write {where} ({error.strerror}). What was finished is kept: make the "
+                "folder writable, or choose another, and start the command again."
+            ) from error
+        raise
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what `write_atomically` had not finished in a folder when its process was killed."""
+    for path in folder.glob(".*.part"):
+        path.unlink()

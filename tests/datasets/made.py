@@ -232,6 +232,7 @@ class RangeHandler(http.server.BaseHTTPRequestHandler):
     ranges = True
     break_after: int | None = None
     requests: ClassVar[list[str | None]] = []
+    headers_sent: ClassVar[dict[str, str]] = {}
 
     def do_GET(self) -> None:
         wanted = self.headers["Range"]
@@ -242,6 +243,8 @@ class RangeHandler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(self.content) - start))
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(self.content[start : self.break_after])
 

@@ -58,6 +58,16 @@ def test_a_download_killed_at_its_end_is_only_verified(server, tmp_path):
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
 
 
+def test_a_packed_file_stays_as_it_was_sent(server, tmp_path):
+    """Friction 34: a server that labels .gz files as compressed for the transfer."""
+    address, handler = server
+    handler.content = gzip.compress(CONTENT)
+    handler.headers_sent = {"Content-Encoding": "gzip"}
+    checksum = f"sha256:{hashlib.sha256(handler.content).hexdigest()}"
+    download(address, tmp_path / "file.gz", (checksum,))
+    assert (tmp_path / "file.gz").read_bytes() == handler.content
+
+
 def test_a_wrong_download_is_deleted(server, tmp_path):
     address, handler = server
     handler.content = CONTENT[::-1]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -13,9 +14,10 @@ from click.testing import CliRunner
 from anyslice.cli.main import main
 from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.interrupt import Interrupted, Interrupts
-from anyslice.jobs.progress import LiveLine, Pace
+from anyslice.jobs.progress import LiveLine, Pace, TensorBoard
 from anyslice.jobs.status import Status, status_of, table
 from anyslice.jobs.train import run_training
+from anyslice.training.state import Epoch
 
 RUN = "fashion-mnist-short/is-resnext"
 
@@ -175,6 +177,20 @@ def test_the_line_of_a_training_names_all_that_matters(short, folders, capsys):
 def test_on_a_terminal_the_line_is_live(monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert LiveLine("title", Pace(3, 32)).live
+
+
+def test_tensorboard_has_a_point_per_epoch_after_a_kill_too(tmp_path):
+    """Friction 42: epochs that were trained again after a kill were there twice."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for first, last in ((1, 3), (3, 4)):  # killed after epoch 3, resumed after epoch 2
+        board = TensorBoard(tmp_path)
+        for epoch in range(first, last + 1):
+            history = [Epoch(epoch, 0.1, [1.0], [[50.0]], 100.0)]
+            board.after_epoch(SimpleNamespace(history=history))
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [point.step for point in events.Scalars("learning rate")] == [1, 2, 3, 4]
 
 
 def test_tensorboard_gets_a_point_per_epoch(short, folders):

@@ -27,4 +27,4 @@ rule train:
     shell:
         "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale:q}"
         " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} {params.budget} --wait"
-        " > {log} 2>&1"
+        " >> {log} 2>&1"

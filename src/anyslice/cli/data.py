@@ -65,10 +65,15 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
     from anyslice.config.dataset import load_description
     from anyslice.datasets import sources
     from anyslice.datasets.prepare import prepare
+    from anyslice.files import clear_write_errors
 
     description = load_description(dataset)
-    files = sources.read_fetched(fetched) if fetched else sources.fetch(description, source=source)
-    manifest = prepare(description, files, output or Path("data") / description.name)
+    folder = output or Path("data") / description.name
+    with clear_write_errors(folder):
+        found = (
+            sources.read_fetched(fetched) if fetched else sources.fetch(description, source=source)
+        )
+        manifest = prepare(description, found, folder)
     counts = manifest.counts
     click.echo(
         f"{manifest.name}: {counts.train} training, {counts.validation} validation and "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
@@ -17,10 +18,11 @@ from anyslice.cli.options import fail_clearly
 def make(arguments: tuple[str, ...]) -> None:
     """Run Snakemake with the same arguments, also after it was killed.
 
-    It waits for an earlier Snakemake that still works in this folder, on this machine, and removes
-    the lock of one that was killed. ANYSLICE_PROFILE names a workflow profile to use, such as
-    profiles/slurm. DVC's stages run through it.
+    It waits for an earlier Snakemake that still works in this folder, and for SLURM jobs that one
+    has left, and removes the lock of one that was killed on this machine. ANYSLICE_PROFILE names a
+    workflow profile to use, such as profiles/slurm. DVC's stages run through it.
     """
+    from anyslice.jobs.slurm import wait_for_jobs
     from anyslice.pipeline.recovery import (
         remove_stale_lock,
         use_writable_cache,
@@ -30,6 +32,7 @@ def make(arguments: tuple[str, ...]) -> None:
     use_writable_cache()
     wait_for_snakemake()
     remove_stale_lock()
+    wait_for_jobs(Path.cwd())
     profile = os.environ.get("ANYSLICE_PROFILE")
     options = ["--workflow-profile", profile] if profile else []
     os.execvp("snakemake", ["snakemake", *arguments, *options])

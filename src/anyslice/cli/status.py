@@ -27,17 +27,18 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def status(scale: str, results: Path | None, work: Path, data: Path, watch: bool) -> None:
     """Show which trainings of the scale wait, run, are done, outdated or failed.
 
-    Reads files only.
+    Reads files, and asks SLURM's queue where there is one.
     """
     import time
 
     from anyslice.config.scale import load_scale
+    from anyslice.jobs.slurm import jobs_of
     from anyslice.jobs.status import status_of, table
 
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name
     while True:
-        text = table(status_of(loaded, folder, work, data))
+        text = table(status_of(loaded, folder, work, data, jobs_of(Path.cwd())))
         if not watch:
             click.echo(text)
             return

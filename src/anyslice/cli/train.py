@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+
+if TYPE_CHECKING:
+    from anyslice.jobs.interrupt import Interrupts
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -95,7 +98,10 @@ def train(
                 wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
             with own_gpus(gpus, loaded.trainings_per_gpu, interrupts, say=click.echo):
                 if count > 1 and not child:
-                    sys.exit(run_in_processes(count, sys.argv[1:]))
+                    status = run_in_processes(count, sys.argv[1:])
+                    if status == EXIT_CODE:
+                        _queue_again_if_out_of_time(interrupts)
+                    sys.exit(status)
 
                 from anyslice.jobs.train import Folders, run_training
                 from anyslice.training.options import Options
@@ -111,4 +117,14 @@ def train(
                 )
         except Interrupted as stop:
             click.echo(str(stop), err=True)
+            if not child:
+                _queue_again_if_out_of_time(interrupts)
             sys.exit(EXIT_CODE)
+
+
+def _queue_again_if_out_of_time(interrupts: Interrupts) -> None:
+    """In a job of SLURM: a time budget that is used up is no failure, so it costs no retry."""
+    from anyslice.jobs.slurm import queue_again
+
+    if interrupts.out_of_time and queue_again():
+        click.echo("SLURM has put this job back into its queue", err=True)

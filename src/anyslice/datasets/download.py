@@ -8,6 +8,7 @@ import requests
 from filelock import FileLock
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from anyslice.datasets.checksums import file_checksums
@@ -41,7 +42,7 @@ def download(address: str, path: Path, checksums: tuple[str, ...]) -> None:
             return
         try:
             _receive(address, part)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             arrived = part.stat().st_size if part.exists() else 0
             kept = f"{arrived} bytes have arrived; the same command continues from there."
             raise DataError(
@@ -82,6 +83,7 @@ def _store(answer: requests.Response, part: Path, start: int) -> None:
             desc=part.stem, total=total, initial=start, unit="B", unit_scale=True, unit_divisor=1024
         ) as bar,
     ):
-        for chunk in answer.iter_content(_CHUNK):
+        # As sent: some servers take .gz files for a compression of the transfer, and say so.
+        for chunk in answer.raw.stream(_CHUNK, decode_content=False):
             file.write(chunk)
             bar.update(len(chunk))

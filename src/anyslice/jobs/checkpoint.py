@@ -16,9 +16,8 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-from anyslice.files import read_json, write_atomically, write_json
+from anyslice.files import read_json, remove_half_written, write_atomically, write_json
 from anyslice.jobs.identity import Identity
-from anyslice.jobs.write_errors import remove_half_written
 
 KEEP = 2
 

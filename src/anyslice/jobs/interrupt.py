@@ -35,10 +35,15 @@ class Interrupts:
         """Why to stop, or None."""
         if self._signal is not None:
             return f"got {self._signal.name}"
-        minutes = (time.monotonic() - self._start) / 60
-        if self._budget is not None and minutes >= self._budget:
+        if self.out_of_time:
             return f"the time budget of {self._budget:g} minutes is used up"
         return None
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time budget is used up."""
+        minutes = (time.monotonic() - self._start) / 60
+        return self._budget is not None and minutes >= self._budget
 
     def __enter__(self) -> Self:
         for number in SIGNALS:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from anyslice.files import read_json, write_json
+from anyslice.files import read_json, remove_half_written, write_json
 from anyslice.jobs.interrupt import Interrupted, Interrupts
-from anyslice.jobs.write_errors import remove_half_written
 
 OWNER = "owner.json"
 

@@ -9,11 +9,14 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from anyslice.training.state import Epoch, State
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 PROGRESS = "progress.json"
 REFRESH_SECONDS = 5.0
@@ -132,16 +135,19 @@ class TensorBoard:
     """Event files: losses, validation errors, learning rate and speed, a point per epoch."""
 
     def __init__(self, folder: Path) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(folder)
+        self.folder = folder
+        self.writer: SummaryWriter | None = None
 
     def after_step(self, state: State) -> None:
         """Nothing: losses stay on the device until the epoch ends."""
 
     def after_epoch(self, state: State) -> None:
-        """Add the epoch's points."""
+        """Add the epoch's points; after a resumption, in place of those that were lost."""
+        from torch.utils.tensorboard import SummaryWriter
+
         epoch = state.history[-1]
+        if self.writer is None:
+            self.writer = SummaryWriter(self.folder, purge_step=epoch.epoch)
         values = {
             "learning rate": epoch.learning_rate,
             "images per second": epoch.images_per_second,

@@ -14,9 +14,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from anyslice.config.scale import Run
-from anyslice.files import read_json, write_atomically, write_json
+from anyslice.files import read_json, remove_half_written, write_atomically, write_json
 from anyslice.jobs.identity import Identity
-from anyslice.jobs.write_errors import remove_half_written
 from anyslice.training.loop import Trained
 from anyslice.training.state import Epoch
 

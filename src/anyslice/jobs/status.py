@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from anyslice.config.scale import Scale
 from anyslice.files import read_json
 from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.outdated import changes_since
+from anyslice.jobs.slurm import QueuedJob
 
 SILENT_SECONDS = 120.0
 """A training that has not written its progress for so long does not run any more."""
@@ -38,7 +40,9 @@ class Status:
     detail: str
 
 
-def status_of(scale: Scale, results: Path, work: Path, data: Path) -> list[Status]:
+def status_of(
+    scale: Scale, results: Path, work: Path, data: Path, queue: Sequence[QueuedJob] = ()
+) -> list[Status]:
     """All trainings of a scale, in its order.
 
     Args:
@@ -46,8 +50,9 @@ def status_of(scale: Scale, results: Path, work: Path, data: Path) -> list[Statu
         results: the scale's results, with runs/.
         work: the folder of the resume areas.
         data: the folder of the prepared data sets.
+        queue: SLURM's jobs. A training that failed but is queued again waits.
     """
-    return [
+    rows = [
         _finished(results, f"{dataset}/{run}", seed, scale, data / dataset / "manifest.json")
         or _unfinished(
             results,
@@ -59,6 +64,15 @@ def status_of(scale: Scale, results: Path, work: Path, data: Path) -> list[Statu
         for run in of_dataset.runs
         for seed in scale.seeds
     ]
+    return [_queued(row, queue) if row.state == "failed" else row for row in rows]
+
+
+def _queued(row: Status, queue: Sequence[QueuedJob]) -> Status:
+    wildcards = f"{row.run.replace('/', '_')}_{row.seed}"
+    for job in queue:
+        if job.comment.endswith(wildcards):
+            return replace(row, state="waiting", detail=f"SLURM job {job.id} is {job.state}")
+    return row
 
 
 def table(rows: list[Status]) -> str:

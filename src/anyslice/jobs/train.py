@@ -15,7 +15,7 @@ import torch
 from anyslice.config.scale import Run, Scale
 from anyslice.datasets import open_dataset
 from anyslice.datasets.manifest import read_manifest
-from anyslice.files import read_json, sha256
+from anyslice.files import clear_write_errors, read_json, sha256
 from anyslice.jobs.checkpoint import Checkpoints
 from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of, seed_folder
 from anyslice.jobs.interrupt import Interrupted, Interrupts
@@ -31,7 +31,6 @@ from anyslice.jobs.progress import (
 )
 from anyslice.jobs.results import is_finished, remove_outdated, write_training
 from anyslice.jobs.session import ResumableSession, Watcher
-from anyslice.jobs.write_errors import clear_write_errors
 from anyslice.memory import keep_freed_memory
 from anyslice.training.distributed import Processes, processes_of_torchrun
 from anyslice.training.loop import train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,9 +12,13 @@ from pathlib import Path
 
 import psutil
 
+from anyslice.files import read_json, write_json
 from anyslice.pipeline.audit import forget_missing
 
 LOCKS = Path(".snakemake/locks")
+
+OWNER = Path(".snakemake/owner.json")
+"""Host and process of the Snakemake that holds the lock."""
 
 CLOCK_SKEW = 5
 """Seconds by which the clocks of a cluster's machines may differ without a word."""
@@ -60,13 +65,29 @@ def is_snakemake(command: list[str]) -> bool:
     )
 
 
+def note_owner() -> None:
+    """Say which Snakemake holds the lock of the current folder, for other hosts."""
+    write_json(OWNER, {"host": socket.gethostname(), "pid": os.getpid()})
+
+
 def remove_stale_lock() -> None:
-    """Remove Snakemake's lock of the current folder, which one that was killed has left."""
+    """Remove Snakemake's lock of the current folder, which one that was killed has left.
+
+    Raises:
+        ValueError: if it belongs to another host, where it may still work.
+    """
     locks = list(LOCKS.iterdir()) if LOCKS.is_dir() else []
-    if locks:
-        print("removing the lock of a Snakemake that was killed", flush=True)
-        forget_missing(since=min(lock.stat().st_mtime for lock in locks))
-        subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
+    if not locks:
+        return
+    owner = read_json(OWNER) if OWNER.exists() else {"host": socket.gethostname()}
+    if owner["host"] != socket.gethostname():
+        raise ValueError(
+            f"a Snakemake works in this folder on {owner['host']}, as process {owner['pid']}: stop "
+            "it there. If it was killed, remove its lock by `snakemake --unlock`; then start again."
+        )
+    print("removing the lock of a Snakemake that was killed", flush=True)
+    forget_missing(since=min(lock.stat().st_mtime for lock in locks))
+    subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
 
 
 def date_back(paths: Iterable[Path]) -> None:
