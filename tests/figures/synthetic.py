@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import save_file
-
+from anyslice.config.families import NetworkParams
 from anyslice.config.scale import Scale
 from anyslice.files import write_json
 
-IMAGES = 400
 Errors = Callable[[str, str, int, int, int], float]
 """Dataset, run, sub-network k, seed, level -> error in percent."""
 
@@ -53,33 +50,16 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
                     "test_error_by_level": by_level,
                     "validation_error_by_level": by_level,
                     "chosen_epoch": 1,
+                    "labels": [10 - 3 * d for d in range(D)],
+                    "lost_later": [0.0] * len(costs),
+                    "branch_norms": falling_norms(settings.network),
                     "wall_seconds": 10.0 * len(costs),
                     "parameters": {"recipe": {"epochs": settings.recipe.epochs}},
                 },
             )
-            save_predictions(folder, by_level, D)
-            save_weights(folder, settings.network)
 
 
-def save_predictions(folder: Path, by_level: list[list[float]], D: int) -> None:
-    """Sub-network k has the first images right, as many as its error says."""
-    labels = np.stack([np.arange(IMAGES) % (10 - 3 * d) for d in range(D)]).astype(np.int16)
-    wrong = [np.arange(IMAGES) >= IMAGES * (1 - np.array(of_k)[:, None] / 100) for of_k in by_level]
-    predictions = np.stack([np.where(w, labels + 1, labels) for w in wrong]).astype(np.int16)
-    save_file({"predictions": predictions, "labels": labels}, folder / "predictions.safetensors")
-
-
-def save_weights(folder: Path, network: object) -> None:
-    """Third convolutions whose branch i has l1-norm W B (C - i) (i from 0), if it has branches."""
-    L, W, B, C = (getattr(network, key, 0) for key in "LWBC")
-    if not C:
-        return
-    weight = np.repeat(np.arange(C, 0, -1, dtype=np.float32), B)[None, :, None, None]
-    save_file(
-        {
-            f"stages.{s}.{i}.conv3.weight": np.repeat(weight, W, axis=0)
-            for s in range(3)
-            for i in range(L // 3)
-        },
-        folder / "model.safetensors",
-    )
+def falling_norms(network: NetworkParams) -> list[list[float]]:
+    """Branch i (from 0) of C has l1-norm C - i."""
+    norms = [float(network.branches - i) for i in range(network.branches)]
+    return [norms] * network.branched_blocks

@@ -5,8 +5,7 @@ import pytest
 from pypdf import PdfReader
 from synthetic import write_results
 
-from anyslice.analysis.properties import lost_later
-from anyslice.analysis.tables import branch_norms, choose_levels
+from anyslice.analysis.tables import choose_levels
 from anyslice.config.scale import load_scale
 from anyslice.figures import draw_figure
 
@@ -71,17 +70,6 @@ def test_the_table_has_each_seeds_value(drawn, name):
     assert {"run", "role", "family", "dataset", "scale"} <= set(table.columns)
 
 
-def test_branches_are_counted_over_all_scales(drawn):
-    """The synthetic weights give branch i of C the norm W B (C - i + 1)."""
-    model = drawn / "runs/fashion-mnist-quick/i-resnext-20/seed1/model.safetensors"
-    assert branch_norms(model, block=5, C=4) == [16 * 4 * i for i in (4, 3, 2, 1)]
-
-
-def test_an_image_is_lost_if_any_larger_sub_network_has_it_wrong():
-    right = pd.DataFrame([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 0, 1]]).to_numpy(dtype=bool)
-    assert lost_later(right) == [50, 25, 0]
-
-
 def levels(errors: dict[int, list[float]]) -> pd.DataFrame:
     """Rows of one seed: errors of each sub-network at each level."""
     return pd.DataFrame(
@@ -94,7 +82,8 @@ def levels(errors: dict[int, list[float]]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("target", "chosen"),
     [
-        (None, {1: 3, 2: 2, 3: 1}),  # the best bound for all is 30, of sub-network 1
+        ("full-network", {1: 3, 2: 2, 3: 1}),  # 30, of sub-network 3 on fine labels
+        ("all-can-hold", {1: 3, 2: 2, 3: 1}),  # 30, the lowest of sub-network 1
         (40, {1: 2, 2: 1, 3: 1}),
         (5, {1: 3, 2: 3, 3: 3}),  # nobody holds it: the level of lowest error
     ],
@@ -103,3 +92,11 @@ def test_each_sub_network_takes_the_finest_level_that_holds_the_target(target, c
     table = choose_levels(levels({1: [50, 40, 30], 2: [40, 30, 20], 3: [30, 20, 10]}), target)
     taken = table[table.chosen].set_index("subnetwork").level
     assert taken.to_dict() == chosen
+
+
+def test_by_default_all_sub_networks_keep_the_accuracy_of_the_full_network():
+    table = choose_levels(
+        levels({1: [60, 50, 45], 2: [42, 35, 20], 3: [40, 20, 10]}), "full-network"
+    )
+    assert set(table.target_error) == {40}
+    assert table[table.chosen].set_index("subnetwork").level.to_dict() == {1: 3, 2: 2, 3: 1}

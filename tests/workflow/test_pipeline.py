@@ -92,6 +92,23 @@ def test_a_second_run_has_nothing_to_do(project):
 
 
 @pytest.mark.slow
+def test_figures_are_redrawn_without_weights_and_predictions(project, tmp_path):
+    """A clone has metrics and FLOPs from git, and nothing else."""
+    copy = shutil.copytree(project, tmp_path / "copy", symlinks=True)
+    for path in copy.glob("results/tiny/runs/**/*.safetensors"):
+        path.unlink()
+    shutil.rmtree(copy / "work")
+    tables = sorted(copy.glob("results/**/*.csv"))
+    before = [table.read_bytes() for table in tables if "runs/" not in str(table)]
+    planned = jobs(snakemake(copy, "-n", "--forcerun", "draw"))
+    assert {"draw", "fig3b", "fig5a", "properties"} <= set(planned)
+    assert "train" not in planned
+    made = snakemake(copy, "--forcerun", "draw")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert before == [table.read_bytes() for table in tables if "runs/" not in str(table)]
+
+
+@pytest.mark.slow
 def test_every_figure_has_its_files(project):
     names = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
     for name in [f"{name}.{end}" for name in names for end in ("pdf", "png", "csv")]:

@@ -16,10 +16,9 @@ def shown_in(figure):
 def results_of(figure):
     """What a figure reads of every training that it shows."""
     return expand(
-        f"{RESULTS}/runs/{{run}}/seed{{seed}}/{{file}}",
+        f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
         run=shown_in(figure),
         seed=SCALE.seeds,
-        file=SCALE.figures[figure].reads,
     )
 
 

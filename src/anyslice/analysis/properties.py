@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from anyslice.analysis.tables import Row, joint_alone_table, training_folder
 from anyslice.config.families import FAMILIES
@@ -43,25 +40,14 @@ def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> p
     return table.astype({"seed": "Int64"})
 
 
-def lost_later(right: NDArray[np.bool_]) -> list[float]:
-    """For each sub-network, percent of images that it has right and some larger one has wrong.
-
-    Args:
-        right: (K, N).
-    """
-    K = len(right)
-    return [float((right[k] & ~right[k:].all(axis=0)).mean() * 100) for k in range(K)]
-
-
 def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
     for run in figure.lines:
         common, macs = _of_run(scale, figure, run, results)
         for seed in scale.seeds:
             folder = training_folder(results, figure.dataset, run, seed)
-            tensors = load_file(folder / "predictions.safetensors")
-            right = tensors["predictions"][:, 0] == tensors["labels"][0]
-            errors = [float(100 - r.mean() * 100) for r in right]
-            for quantity, values in (("error", errors), ("lost", lost_later(right))):
+            metrics = read_json(folder / "metrics.json")
+            measured = {"error": metrics["test_error"], "lost": metrics["lost_later"]}
+            for quantity, values in measured.items():
                 for k, value in enumerate(values, start=1):
                     yield common | {
                         "property": "monotonicity",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.numpy import load_file
 
 from anyslice.config.families import FAMILIES
 from anyslice.config.scale import (
@@ -124,14 +123,17 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
     """
     rows: Rows = []
     for role, run in (("joint", figure.joint), ("alone", figure.alone)):
-        network: Any = scale.run(f"{figure.dataset}/{run}").network
+        family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
         for seed in scale.seeds:
-            folder = training_folder(results, figure.dataset, run, seed)
+            metrics = read_json(
+                training_folder(results, figure.dataset, run, seed) / "metrics.json"
+            )
+            norms = metrics["branch_norms"][figure.block - 1]
             rows += [
                 {
                     "run": run,
                     "role": role,
-                    "family": FAMILIES[network.name].label,
+                    "family": family,
                     "seed": seed,
                     "block": figure.block,
                     "branch": branch,
@@ -139,28 +141,9 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
                     "dataset": figure.dataset,
                     "scale": scale.name,
                 }
-                for branch, norm in enumerate(
-                    branch_norms(folder / "model.safetensors", figure.block, network.C), start=1
-                )
+                for branch, norm in enumerate(norms, start=1)
             ]
     return pd.DataFrame(rows)
-
-
-def branch_norms(model: Path, block: int, C: int) -> list[float]:
-    """The l1-norm of a block's third convolution, branch by branch.
-
-    Args:
-        model: weights of a ResNeXt or I-ResNeXt.
-        block: counted from 1, over all stages.
-        C: cardinality.
-    """
-    weights = load_file(model)
-    keys = [key for key in weights if key.endswith(".conv3.weight")]
-    by_block = sorted(keys, key=lambda key: [int(part) for part in key.split(".")[1:3]])
-    weight = weights[by_block[block - 1]]
-    # (W, C B, 1, 1): the branches side by side in its input.
-    branches = weight.reshape(weight.shape[0], C, -1)
-    return [float(abs(branches[:, i]).sum(dtype="float64")) for i in range(C)]
 
 
 def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFrame:
@@ -176,7 +159,7 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
     for seed in scale.seeds:
         folder = training_folder(results, figure.dataset, figure.run, seed)
         metrics = read_json(folder / "metrics.json")
-        labels = load_file(folder / "predictions.safetensors")["labels"]
+        labels = metrics["labels"]
         for row in training_rows(
             scale, figure.dataset, figure.run, seed, results, role="hierarchical"
         ):
@@ -185,7 +168,7 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
                 row
                 | {
                     "level": level,
-                    "labels": int(labels[level - 1].max()) + 1,
+                    "labels": labels[level - 1],
                     "error": metrics["test_error_by_level"][k][level - 1],
                     "validation_error": metrics["validation_error_by_level"][k][level - 1],
                 }
@@ -194,15 +177,20 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
     return choose_levels(pd.DataFrame(rows), figure.target_error)
 
 
-def choose_levels(table: pd.DataFrame, target_error: float | None) -> pd.DataFrame:
+def choose_levels(table: pd.DataFrame, target_error: float | str) -> pd.DataFrame:
     """Add target_error and chosen to the rows of `levels_table`.
 
-    Each sub-network takes the finest level whose validation error is at most the target, or, if
-    none is, the level of lowest error. Without a target it is the lowest error that all
-    sub-networks can hold.
+    Each sub-network takes the finest level whose validation error is at most the target (see
+    `LevelsFigure`), or, if none is, the level of lowest error.
     """
     by_level = table.groupby(["subnetwork", "level"]).validation_error.mean().unstack()
-    target = float(by_level.min(axis=1).max()) if target_error is None else target_error
+    match target_error:
+        case "full-network":
+            target = float(by_level.to_numpy()[-1, 0])
+        case "all-can-hold":
+            target = float(by_level.min(axis=1).max())
+        case _:
+            target = float(target_error)
     choice = {
         k: next((d for d in errors.index if errors[d] <= target), errors.idxmin())
         for k, errors in by_level.iterrows()

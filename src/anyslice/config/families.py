@@ -57,6 +57,11 @@ class NetworkParams:
         """The number of blocks whose branches lie side by side in one convolution."""
         return 0
 
+    @property
+    def branches(self) -> int:
+        """The number of branches of each of those blocks."""
+        return 0
+
     def alone(self, k: int) -> tuple[NetworkParams, ...]:
         """The networks that have the architecture of sub-network k, to be trained by themselves."""
         return ()
@@ -88,19 +93,29 @@ class BranchedParams(NetworkParams):
 
 
 @dataclass(frozen=True, config=_STRICT)
-class ResNeXtParams(BranchedParams):
-    """Pre-activation ResNeXt."""
-
-    name: Literal["resnext"]
+class SideBySideParams(BranchedParams):
+    """All branches of a block in one convolution, so that Figure 3b can compare their weights."""
 
     @property
     def branched_blocks(self) -> int:
         """All L."""
         return self.L
 
+    @property
+    def branches(self) -> int:
+        """The cardinality C."""
+        return self.C
+
 
 @dataclass(frozen=True, config=_STRICT)
-class IResNeXtParams(BranchedParams):
+class ResNeXtParams(SideBySideParams):
+    """Pre-activation ResNeXt."""
+
+    name: Literal["resnext"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IResNeXtParams(SideBySideParams):
     """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
 
     name: Literal["i-resnext"]
@@ -111,11 +126,6 @@ class IResNeXtParams(BranchedParams):
     def subnetworks(self) -> int:
         """The hyper-parameter K."""
         return self.K
-
-    @property
-    def branched_blocks(self) -> int:
-        """All L."""
-        return self.L
 
     def alone(self, k: int) -> tuple[NetworkParams, ...]:
         """The ResNeXt of cardinality `C_k = k C / K`."""

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -137,14 +137,11 @@ class BudgetFigure:
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
-        reads: the files of a training that the figure is made from, here and below.
         kind: tells the figures apart, here and below.
         dataset: key in `datasets`, here and below.
         lines: runs with K > 1, in the order of the legend.
         points: runs with K = 1; those of one network family share a colour.
     """
-
-    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
 
     kind: Literal["budget"]
     dataset: str
@@ -160,8 +157,6 @@ class BudgetFigure:
 @dataclass(frozen=True, config=_STRICT)
 class BatchNormFigure:
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
-
-    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
 
     kind: Literal["batch-norm"]
     dataset: str
@@ -183,8 +178,6 @@ class BranchesFigure:
         alone: the ResNeXt of the same size.
         block: whose convolution, counted from 1.
     """
-
-    reads: ClassVar[tuple[str, ...]] = ("model.safetensors",)
 
     kind: Literal["branches"]
     dataset: str
@@ -220,8 +213,6 @@ class JointAndAlone:
 class JointAloneFigure:
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
-    reads: ClassVar[tuple[str, ...]] = ("metrics.json",)
-
     kind: Literal["joint-alone"]
     dataset: str
     thin: JointAndAlone
@@ -239,16 +230,18 @@ class LevelsFigure:
 
     Attributes:
         run: a run with a hierarchy.
-        target_error: in percent; each sub-network takes the finest level that holds it. Without
-            one: the lowest error that every sub-network can hold.
+        target_error: each sub-network takes the finest level whose validation error is at most
+            this: "full-network", the full network's on fine labels, so that all keep "the original
+            accuracy level" (Sections 1 and 3.3); "all-can-hold", the lowest that each of them has
+            at some level; or a number, in percent.
     """
-
-    reads: ClassVar[tuple[str, ...]] = ("metrics.json", "predictions.safetensors")
 
     kind: Literal["levels"]
     dataset: str
     run: str
-    target_error: Annotated[float, Field(gt=0, lt=100)] | None = None
+    target_error: (
+        Literal["full-network", "all-can-hold"] | Annotated[float, Field(gt=0, lt=100)]
+    ) = "full-network"
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -265,8 +258,6 @@ class PropertiesFigure:
             it costs to stop after k.
         thin, shallow: joint against alone at each budget.
     """
-
-    reads: ClassVar[tuple[str, ...]] = ("metrics.json", "predictions.safetensors")
 
     kind: Literal["properties"]
     dataset: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from anyslice.config.families import NetworkParams
 from anyslice.config.scale import Run
 from anyslice.files import read_json, remove_half_written, write_atomically, write_json
 from anyslice.jobs.identity import Identity
@@ -104,10 +106,13 @@ def metrics(
         "scale": scale,
         "seed": identity.seed,
         "chosen_epoch": trained.chosen_epoch,
+        "labels": [int(labels.max()) + 1 for labels in trained.test_labels],
         "test_error": [by_level[0] for by_level in trained.test_errors],
         "validation_error": [by_level[0] for by_level in trained.validation_errors],
         "test_error_by_level": trained.test_errors,
         "validation_error_by_level": trained.validation_errors,
+        "lost_later": lost_later(trained.test_predictions[:, 0] == trained.test_labels[0]),
+        "branch_norms": branch_norms(trained.network.state_dict(), run.network),
         "parameters": asdict(run),
         "execution": execution,
         "data_manifest_sha256": identity.data,
@@ -116,6 +121,34 @@ def metrics(
         "packages": packages(),
         "wall_seconds": round(trained.seconds, 1),
     }
+
+
+def lost_later(right: Tensor) -> list[float]:
+    """For each sub-network, percent of images that it has right and some larger one has wrong.
+
+    Args:
+        right: (K, N), bool.
+    """
+    K = len(right)
+    return [float((right[k] & ~right[k:].all(dim=0)).double().mean() * 100) for k in range(K)]
+
+
+def branch_norms(weights: Mapping[str, Tensor], network: NetworkParams) -> list[list[float]]:
+    """The l1-norm of each branch's third convolution (Figure 3b), by block over all stages.
+
+    Args:
+        weights: the state_dict of a network of that kind.
+        network: of any family; those without branches side by side have no norms.
+    """
+    if not network.branched_blocks:
+        return []
+    keys = [key for key in weights if key.endswith(".conv3.weight")]
+    in_order = sorted(keys, key=lambda key: [int(part) for part in key.split(".")[1:3]])
+    C = network.branches
+    # (W, C B, 1, 1): the branches side by side in its input.
+    blocks = [weights[key].double().abs().view(len(weights[key]), C, -1) for key in in_order]
+    norms: list[list[float]] = [block.sum(dim=(0, 2)).tolist() for block in blocks]
+    return norms
 
 
 def ends(trained: Trained) -> dict[str, dict[str, float]]:
