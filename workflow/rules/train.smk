@@ -1,3 +1,5 @@
+# Snakemake removes a job's log when it starts the job again. So the log is a second name of a file of
+# which it knows nothing, and which has what all attempts said.
 rule train:
     """One training: a run with a seed. Its checkpoints are in work/, which no rule knows."""
     input:
@@ -25,6 +27,7 @@ rule train:
         budget=lambda w, resources: time_budget(resources),
         run=lambda w: canonical(SCALE.run(f"{w.dataset}/{w.run}")),
     shell:
-        "anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale:q}"
+        "touch {params.folder}/attempts.log && ln -f {params.folder}/attempts.log {log} &&"
+        " anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale:q}"
         " --seed {wildcards.seed} --output {params.folder} {params.taxonomy} {params.budget} --wait"
         " >> {log} 2>&1"
