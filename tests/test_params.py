@@ -156,6 +156,30 @@ def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, exp
             "no description of this data set (no file params/datasets/fashion-mnist-flies.yaml)",
         ),
         (
+            "densenet-bc, depth: 10, growth: 6}",
+            "densenet-bc, depth: 10, growth: 1, compression: 0.3}",
+            "datasets.fashion-mnist-quick.runs.densenet-bc-10.network.compression",
+            "may leave a transition without channels",
+        ),
+        (
+            "growth: 4\n",
+            "growth: 2\n          reduction: 0.3\n",
+            "datasets.fashion-mnist-quick.runs.msdnet.network.reduction",
+            "may leave a transition without channels",
+        ),
+        (
+            "{name: resnet, depth: 8, width: 8}",
+            "{name: torchvision, arch: resnet18, weights: DEFAULT}",
+            "datasets.fashion-mnist-quick.runs.resnet-8.recipe.epochs",
+            "5 epochs with released weights",
+        ),
+        (
+            "{name: resnet, depth: 8, width: 8}",
+            "{name: resnet, depth: 8, width: 8}\n        recipe: {epochs: 0}",
+            "datasets.fashion-mnist-quick.runs.resnet-8.recipe.epochs",
+            "0 epochs with fresh weights",
+        ),
+        (
             "  epochs: 5",
             "  epochs: 2",
             "recipe.epochs",

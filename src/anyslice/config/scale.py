@@ -487,6 +487,13 @@ def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
                     f"{at}.gpus",
                     f"{run.gpus} GPUs cannot share a batch of {run.recipe.batch_size} equally",
                 )
+            if run.network.released != (run.recipe.epochs == 0):
+                weights = "released" if run.network.released else "fresh"
+                yield (
+                    f"{at}.recipe.epochs",
+                    f"{run.recipe.epochs} epochs with {weights} weights: released ones are "
+                    "evaluated (0 epochs), fresh ones are trained",
+                )
             for key, problem in run.network.problems(image_size):
                 yield f"{at}.network.{key}".removesuffix("."), problem
 
