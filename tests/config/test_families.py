@@ -2,9 +2,14 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from anyslice.config.checked_yaml import check
 from anyslice.config.families import FAMILIES, Family, ResNetParams, labelled
 from anyslice.config.scale import hyperparameters, load_scale
 from anyslice.networks import build
@@ -35,7 +40,66 @@ def test_hyperparameters_know_the_number_of_subnetworks(root):
         assert network.K == run.network.subnetworks
 
 
+BRANCHED = {
+    "L": st.sampled_from([3, 4, 6, 8, 12]),
+    "W": st.integers(1, 9),
+    "B": st.integers(1, 3),
+    "C": st.integers(1, 8),
+}
+K = st.integers(1, 4)
+FACTORS = st.lists(st.integers(1, 3), min_size=1, max_size=4)
+HYPERPARAMETERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "resnext": BRANCHED,
+    "i-resnext": BRANCHED | {"K": K, "batch_norm": st.sampled_from(["independent", "shared"])},
+    "is-resnext": BRANCHED | {"K": K},
+    "shallow-resnext": BRANCHED | {"only": st.none() | st.integers(1, 6)},
+    "msdnet": {
+        "K": K,
+        "base": st.integers(1, 3),
+        "step": st.integers(1, 2),
+        "channels": st.integers(1, 6),
+        "growth": st.integers(1, 6),
+        "growth_factors": FACTORS,
+        "bottleneck_factors": FACTORS,
+        "step_mode": st.sampled_from(["even", "growing"]),
+        "prune": st.sampled_from(["max", "min"]),
+        "reduction": st.sampled_from([0.0, 0.05, 0.3, 0.5]),
+        "head": st.sampled_from(["one-layer", "original"]),
+        "lazy": st.booleans(),
+    },
+    "resnet": {"depth": st.integers(7, 15), "width": st.integers(1, 4)},
+    "densenet-bc": {
+        "depth": st.integers(9, 17),
+        "growth": st.integers(1, 4),
+        "compression": st.sampled_from([0.05, 0.3, 0.5, 1.0]),
+    },
+}
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_what_a_scale_may_list_can_be_built_and_run(name, data):
+    """On PyTorch's meta device, which computes shapes only."""
+    drawn = data.draw(st.fixed_dictionaries(HYPERPARAMETERS[name]))
+    image_size = data.draw(st.sampled_from([3, 4, 7, 16, 64, 65, 96]))
+    params = check(FAMILIES[name].params, {"name": name} | drawn, name)
+    sizes = {"classes": 5, "image_size": image_size, "image_channels": 1}
+    if list(params.problems(image_size)):
+        with pytest.raises(ValueError, match=r"^network "):
+            build(name, **sizes, **hyperparameters(params))
+        return
+    with torch.device("meta"):
+        network = build(name, **sizes, **hyperparameters(params))
+        logits = network(torch.zeros(2, 1, image_size, image_size))
+    assert [of_k.shape for of_k in logits] == [(2, 5)] * params.subnetworks
+
+
 def test_a_scale_is_read_without_torch(root):
     code = "import sys; from anyslice.config.scale import load_scale; load_scale('quick')"
     code += "; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_every_family_of_ours_is_drawn_here():
+    assert set(HYPERPARAMETERS) == set(FAMILIES) - {"torchvision"}

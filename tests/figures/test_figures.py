@@ -7,7 +7,7 @@ from synthetic import write_results
 
 from anyslice.analysis.tables import choose_levels
 from anyslice.config.scale import load_scale
-from anyslice.figures import draw_figure
+from anyslice.figures import SEEN, draw_figure, face_of
 
 FIGURES = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
 
@@ -43,6 +43,12 @@ def test_the_face_says_what_is_shown(drawn, name):
         "MACs: multiply-adds of convolutions and linear layers",
     ):
         assert part in text
+
+
+def test_released_weights_are_said_to_have_seen_our_validation_images(root, monkeypatch):
+    monkeypatch.chdir(root)
+    scale = load_scale("paper")
+    assert [name for name in scale.figures if SEEN in face_of(scale, name).notes] == ["fig4c"]
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -1,4 +1,4 @@
-"""Images of more than 64 pixels: 4 scales and the ImageNet stem (Appendix B)."""
+"""Images of more than 64 pixels: 4 stages and the ImageNet stem (Appendix B)."""
 
 import formula
 import pytest

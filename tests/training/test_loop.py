@@ -83,6 +83,17 @@ def test_no_phase_of_a_short_schedule_vanishes(recipe, epochs, expected):
     assert rates == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("milestones", [(), (0.5,), (0.01, 0.5), (0.98, 0.99), (0.2, 0.4, 0.6)])
+def test_every_phase_has_an_epoch_in_every_training_that_a_scale_may_list(recipe, milestones):
+    for epochs in range(len(milestones) + 1, 40):
+        short = replace(recipe, milestones=milestones, epochs=epochs)
+        assert not list(short.problems())
+        rates = [learning_rate(short, epoch) for epoch in range(1, epochs + 1)]
+        phases = [0.1 * 0.1**drops for drops in range(len(milestones) + 1)]
+        assert sorted(set(rates), reverse=True) == pytest.approx(phases)
+        assert rates == sorted(rates, reverse=True)
+
+
 def test_a_training_learns(run):
     trained = train(run, Stripes(), seed=1, device=CPU)
     assert trained.test_errors[-1][0] < 40  # chance is 67 %

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.datasets import open_dataset
 from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
 from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of, seed_folder
@@ -376,6 +377,15 @@ def test_code_reads_alike_under_every_version_of_python(package):
     """A constant, since `ast.dump` differs between 3.11, 3.12 and 3.13."""
     (package / "datasets/c.py").write_text("def f(x: int) -> str:\n    return f'{x!r:>{3}}' # a\n")
     assert code_of(["datasets/c.py"], package)["datasets/c.py"].startswith("63087ee0086c1e07")
+
+
+def test_an_edit_of_a_family_outdates_no_run_of_another():
+    files = {name: NetworkParams(name=name).file for name in FAMILIES}
+    imported = {
+        name: set(code_of([LOOP, file])) & set(files.values()) for name, file in files.items()
+    }
+    imported["shallow-resnext"].remove("networks/resnext.py")  # it consists of ResNeXt's blocks
+    assert imported == {name: {file} for name, file in files.items()}
 
 
 def test_another_storage_is_no_code_of_a_run_on_tensors():

@@ -66,6 +66,11 @@ class NetworkParams:
         """The networks that have the architecture of sub-network k, to be trained by themselves."""
         return ()
 
+    @property
+    def released(self) -> bool:
+        """Whether the network comes with weights that others have trained."""
+        return False
+
     def problems(self, image_size: int) -> Iterator[Problem]:
         """What no single hyper-parameter shows: the rules between them and the image size."""
         yield from ()
@@ -211,9 +216,16 @@ class MSDNetParams(NetworkParams):
         return self.K
 
     def problems(self, image_size: int) -> Iterator[Problem]:
-        """Growth in two halves, and one factor for each scale of the grid."""
+        """Growth in two halves, one factor for each scale, and channels after a transition."""
         if self.growth % 2:
             yield "growth", f"growth={self.growth} must be even: half is from the finer scale"
+        # A transition follows a layer, so it has a channel more than the growth at least.
+        if 0 < self.reduction * (self.growth + 1) < 1:
+            yield (
+                "reduction",
+                f"reduction={self.reduction} may leave a transition without channels: at least "
+                f"1 / (growth + 1) with growth={self.growth}, or 0 for no transitions",
+            )
         scales = len(self.growth_factors)
         if scales < 1 or scales != len(self.bottleneck_factors):
             yield (
@@ -250,6 +262,13 @@ class DenseNetBCParams(NetworkParams):
     def problems(self, image_size: int) -> Iterator[Problem]:
         """Three stages of n layers of two convolutions; the first, two transitions, the last."""
         yield from _wrong_depth(self.depth, rest=4)
+        # A transition follows a layer, so it has a channel more than the growth at least.
+        if self.compression * (self.growth + 1) < 1:
+            yield (
+                "compression",
+                f"compression={self.compression} may leave a transition without channels: at "
+                f"least 1 / (growth + 1) with growth={self.growth}",
+            )
         yield from _too_small(image_size, 3)
 
 
@@ -260,6 +279,11 @@ class TorchvisionParams(NetworkParams):
     name: Literal["torchvision"]
     arch: str
     weights: str | None = None
+
+    @property
+    def released(self) -> bool:
+        """If weights are named."""
+        return self.weights is not None
 
 
 def _uneven_branches(C: int, K: int) -> Iterator[Problem]:

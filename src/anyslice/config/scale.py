@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -80,7 +81,7 @@ class Recipe:
         """The epochs after which the learning rate falls.
 
         A short training keeps all phases of the schedule, each of an epoch or more; one of fewer
-        epochs than phases has the first of them.
+        epochs than phases, which no scale may list, has the first of them.
         """
         count, before = len(self.milestones), 0
         epochs = []
@@ -89,6 +90,18 @@ class Recipe:
             before = min(max(round(fraction * self.epochs), before + 1), latest)
             epochs.append(before)
         return epochs
+
+    def problems(self) -> Iterator[Problem]:
+        """The milestones divide the epochs into phases of at least one epoch each."""
+        if any(later <= earlier for earlier, later in pairwise(self.milestones)):
+            yield "milestones", f"{list(self.milestones)} must rise"
+        phases = len(self.milestones) + 1
+        if 0 < self.epochs < phases:
+            yield (
+                "epochs",
+                f"{len(self.milestones)} milestones make {phases} phases of the learning rate, "
+                f"which need at least {phases} epochs, not {self.epochs}",
+            )
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -386,6 +399,7 @@ def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
     checked = check(Scale, raw, path)
     problems = [
         *_of_seeds(checked),
+        *_of_recipes(checked),
         *_of_runs(checked, folder),
         *_of_figures(checked),
     ]
@@ -436,6 +450,18 @@ def _of_seeds(scale: Scale) -> Iterator[Problem]:
             yield "seeds", f"seed {seed} appears {scale.seeds.count(seed)} times"
 
 
+def _of_recipes(scale: Scale) -> Iterator[Problem]:
+    """What is wrong with recipes, said once for each, where it is set."""
+    places = {scale.recipe: "recipe"}
+    for dataset, of_dataset in scale.datasets.items():
+        places.setdefault(of_dataset.recipe, f"datasets.{dataset}.recipe")
+        for name, run in of_dataset.runs.items():
+            places.setdefault(run.recipe, f"datasets.{dataset}.runs.{name}.recipe")
+    for recipe, place in places.items():
+        for key, problem in recipe.problems():
+            yield f"{place}.{key}", problem
+
+
 def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
     """What is wrong with runs on images of their data set's size."""
     for dataset, of_dataset in scale.datasets.items():
@@ -451,6 +477,13 @@ def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
                 yield (
                     f"{at}.gpus",
                     f"{run.gpus} GPUs cannot share a batch of {run.recipe.batch_size} equally",
+                )
+            if run.network.released != (run.recipe.epochs == 0):
+                weights = "released" if run.network.released else "fresh"
+                yield (
+                    f"{at}.recipe.epochs",
+                    f"{run.recipe.epochs} epochs with {weights} weights: released ones are "
+                    "evaluated (0 epochs), fresh ones are trained",
                 )
             for key, problem in run.network.problems(image_size):
                 yield f"{at}.network.{key}".removesuffix("."), problem

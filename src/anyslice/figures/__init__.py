@@ -32,6 +32,12 @@ KINDS: dict[str, Any] = {
 }
 """For each kind of figure its table, made from a scale's results, and how the table is drawn."""
 
+SEEN = (
+    "torchvision: released weights, which have seen our validation images, "
+    "cut from ImageNet's training set"
+)
+"""What must be known of released weights wherever they are shown."""
+
 
 def draw_figure(scale: Scale, name: str, results: Path) -> None:
     """Draw one figure of a scale.
@@ -65,12 +71,14 @@ def face_of(scale: Scale, name: str) -> Face:
     title = load_description(figure.dataset).title
     stand_in = "" if title.startswith(runs.role) else f" (stands in for {runs.role})"
     number = f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else name.capitalize()
+    shown = [runs.runs[run] for run in figure.runs]
     # 0 epochs: released weights, only evaluated.
-    epochs = sorted({runs.runs[run].recipe.epochs for run in figure.runs} - {0})
+    epochs = sorted({run.recipe.epochs for run in shown} - {0})
     trained = "-".join(map(str, epochs)) + (" epoch" if epochs == [1] else " epochs")
     notes = (
         f"scale {scale.name}: {scale.description}; {trained}",
         describe_interval(len(scale.seeds)),
         "MACs: multiply-adds of convolutions and linear layers",
+        *([SEEN] if any(run.network.released for run in shown) else []),
     )
     return Face(f"{number}: {title}{stand_in}", "; ".join(notes))
