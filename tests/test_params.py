@@ -34,7 +34,7 @@ def test_the_paper_scale_is_the_papers(root):
     assert len(scale.seeds) == 5
     assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (300, 64, 0.1)
     assert (recipe.momentum, recipe.nesterov, recipe.weight_decay) == (0.9, True, 1e-4)
-    assert recipe.lr_drops == (0.5, 0.75)
+    assert recipe.milestones == (0.5, 0.75)
 
 
 def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
@@ -57,7 +57,7 @@ def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
         ("gpus: 0", "gpus: 3", ["gpus': 3 GPUs cannot share a batch of 64"]),
         ("epochs: ", "epoch: ", ["'recipe.epoch'", "choose from epochs, batch_size"]),
         ("batch_size: 64", "batch_size: '64'", ["'recipe.batch_size'", "integer", '"64"']),
-        ("lr_drops: [0.5,", "lr_drops: [5,", ["'recipe.lr_drops.0'", "less than 1"]),
+        ("milestones: [0.5,", "milestones: [5,", ["'recipe.milestones.0'", "less than 1"]),
         ("padding: black", "padding: grey", ["'recipe.padding'", "'black'", "'mean'"]),
         ("name: i-resnext", "name: u-resnext", ["network'", "'u-resnext'", "'i-resnext'"]),
         ("role:", "rule:", ["rule'", "choose from role"]),

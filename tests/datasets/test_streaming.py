@@ -3,6 +3,7 @@
 import itertools
 import random
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,17 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import v2
 
 from anyslice.datasets import DataError, open_dataset
+from anyslice.datasets.dataset import Augmentation
 from anyslice.datasets.formats.idx import read_idx
 from anyslice.datasets.index import read_index, verify_images
-from anyslice.datasets.streaming import Augmentation, draw_box, resize_and_crop_centre
+from anyslice.datasets.streaming import (
+    LIGHTING,
+    Draw,
+    FileDataset,
+    draw_box,
+    draw_square,
+    resize_and_crop_centre,
+)
 
 
 def batches(dataset, **changes):
@@ -81,6 +90,57 @@ def test_an_epoch_can_begin_at_any_step_and_be_shared(dataset):
     assert torch.equal(torch.cat(shares), whole[0].images)
 
 
+CROP = Augmentation(large_images="random-resized-crop")
+
+
+def test_the_shorter_side_is_resized_to_a_length_from_256_to_480():
+    boxes = [draw_square(600, 300, 224, random.Random(n)) for n in range(3000)]
+    shorter = [224 / (right - left) * 300 for left, _, right, _ in boxes]
+    assert 256 <= min(shorter) < 257
+    assert 479 < max(shorter) <= 480
+    assert sum(shorter) / len(shorter) == pytest.approx((256 + 480) / 2, rel=0.02)
+    assert min(box[0] for box in boxes) == 0
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= 600
+        assert 0 <= top < bottom <= 300
+
+
+def test_a_crop_is_a_part_of_the_resized_image():
+    image = Image.fromarray(colour_images(1, 48)[0])
+    for index in range(50):
+        given, _ = Draw(1, 2, Augmentation(flip=False), 0.08)(image, index, 32)
+        left, top, right, _ = draw_square(48, 48, 32, random.Random(f"1 2 {index}"))
+        shorter = round(48 * 32 / (right - left))
+        x, y = round(left * shorter / 48), round(top * shorter / 48)
+        whole = image.resize((shorter, shorter), Image.Resampling.BILINEAR)
+        expected = np.asarray(whole.crop((x, y, x + 32, y + 32)), dtype=int)
+        assert abs(np.asarray(given, dtype=int) - expected).max() <= 3  # of 255, by rounding
+
+
+def test_colours_shift_along_the_principal_components():
+    image = Image.fromarray(colour_images(1, 48)[0])
+    shifts = np.stack([Draw(1, 2, Augmentation(), 0.08)(image, n, 32)[1] for n in range(4000)])
+    assert np.cov(shifts.T) == pytest.approx(0.01 * LIGHTING @ LIGHTING.T, abs=4e-5)
+    assert abs(shifts.mean(axis=0)).max() < 0.002
+
+
+def test_batches_of_colour_images_are_shifted_and_grey_ones_are_not(dataset, streamed):
+    manifest = replace(dataset.manifest, image_channels=3, mean=(0.5,) * 3, std=(0.2, 0.25, 0.5))
+    shifted = batches(FileDataset(streamed, manifest))[0].images
+    grey = (batches(dataset)[0].images * dataset.manifest.std[0] + dataset.manifest.mean[0]) - 0.5
+    shifts = shifted * torch.tensor(manifest.std).view(3, 1, 1) - grey
+    assert shifts.flatten(2).std(dim=2).max() < 1e-5, "one shift for all pixels of a colour"
+    assert 0.001 < shifts.mean(dim=(2, 3)).std() < 0.1
+
+
+def test_no_image_is_mirrored_if_the_recipe_says_so():
+    image = Image.fromarray(colour_images(1, 48)[0])
+    both = [Draw(1, 2, Augmentation(flip=flip), 0.08) for flip in (False, True)]
+    plain, mirrored = ([draw(image, n, 32)[0] for n in range(40)] for draw in both)
+    differing = [a for a, b in zip(plain, mirrored, strict=True) if a.tobytes() != b.tobytes()]
+    assert 5 < len(differing) < 35
+
+
 @pytest.mark.parametrize(("width", "height"), [(100, 80), (30, 300)])
 def test_crops_have_torchvisions_distribution(width, height):
     torch.manual_seed(0)
@@ -111,7 +171,7 @@ def test_a_crop_is_resized_as_torchvision_does_and_half_are_flipped():
         expected = v2.functional.resized_crop(
             image, top, left, bottom - top, right - left, [32, 32]
         )
-        given = Augmentation(1, 2, 0.08)(image, index, 32)
+        given, _ = Draw(1, 2, CROP, 0.08)(image, index, 32)
         mirrored = v2.functional.horizontal_flip(expected)
         flips += given.tobytes() == mirrored.tobytes()
         assert given.tobytes() in (expected.tobytes(), mirrored.tobytes())

@@ -10,7 +10,7 @@ import torch
 from made import EMBEDDED, describe, make
 
 from anyslice.config.dataset import Counts
-from anyslice.datasets import DataError, open_dataset
+from anyslice.datasets import Augmentation, DataError, open_dataset
 from anyslice.datasets.formats.idx import read_idx
 
 
@@ -80,7 +80,9 @@ def test_an_epoch_is_a_pure_function_of_seed_and_epoch(quick, dataset):
 
 
 def test_padding_with_the_mean_is_zero_where_black_is_padded(dataset):
-    for black, mean in zip(batches(dataset), batches(dataset, padding="mean"), strict=True):
+    for black, mean in zip(
+        batches(dataset), batches(dataset, augmentation=Augmentation(padding="mean")), strict=True
+    ):
         differ = black.images != mean.images
         assert differ.any()
         assert (mean.images[differ] == 0).all()

@@ -77,7 +77,7 @@ def save_weights(folder: Path, network: object) -> None:
     weight = np.repeat(np.arange(C, 0, -1, dtype=np.float32), B)[None, :, None, None]
     save_file(
         {
-            f"scales.{s}.{i}.conv3.weight": np.repeat(weight, W, axis=0)
+            f"stages.{s}.{i}.conv3.weight": np.repeat(weight, W, axis=0)
             for s in range(3)
             for i in range(L // 3)
         },

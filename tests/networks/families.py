@@ -40,13 +40,8 @@ def small(name: str, *, classes: Any = 5, image_size: int = 12, **changes: Any) 
     """A network of NETWORKS with weights that depend on nothing but its name."""
     family, hyperparameters = NETWORKS[name]
     torch.manual_seed(0)
-    return build(
-        family,
-        classes=classes,
-        image_size=image_size,
-        image_channels=1,
-        **hyperparameters | changes,
-    )
+    settings = {"image_size": image_size, "image_channels": 1} | hyperparameters | changes
+    return build(family, classes=classes, **settings)
 
 
 def images(network: AnytimeNetwork, count: int = 4, seed: int = 1) -> Tensor:

@@ -23,7 +23,7 @@ def convolutions(network):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_convolutions_have_the_spread_of_their_own_fan_in(name):
     network = small(name)
-    initialise(network, "msra")
+    initialise(network, "msra-fan-in")
     scaled = [
         weight.detach().flatten() * math.sqrt(weight[0].numel() / 2)
         for weight in convolutions(network)
@@ -38,11 +38,30 @@ def test_convolutions_have_the_spread_of_their_own_fan_in(name):
 
 def test_each_part_of_the_sparse_convolution_counts_its_own_inputs():
     network = small("is-resnext", W=64, B=16)
-    initialise(network, "msra")
+    initialise(network, "msra-fan-in")
     first = next(m for m in network.modules() if isinstance(m, PrefixConv))
     assert [part.shape[1] for part in first.parts] == [16, 32, 48, 64]
     for part in first.parts:
         assert part.std().item() == pytest.approx(math.sqrt(2 / part.shape[1]), rel=0.15)
+
+
+def test_fan_out_counts_the_outputs_of_all_groups_as_the_authors_code_does():
+    network = small("i-resnext", W=64, B=4, C=8, K=4, image_channels=3)
+    initialise(network, "msra-fan-out")
+    block = network.stages[0][0]
+    spread = {conv: conv.weight.std().item() for conv in (network.stem.conv, block.conv2)}
+    assert spread[network.stem.conv] == pytest.approx(math.sqrt(2 / (9 * 64)), rel=0.1)
+    assert spread[block.conv2] == pytest.approx(math.sqrt(2 / (9 * 32)), rel=0.1)
+    initialise(network, "msra-fan-in")
+    assert network.stem.conv.weight.std().item() == pytest.approx(math.sqrt(2 / 27), rel=0.1)
+
+
+def test_fan_out_of_the_sparse_convolution_counts_all_its_outputs():
+    network = small("is-resnext", W=64, B=16)
+    initialise(network, "msra-fan-out")
+    first = next(m for m in network.modules() if isinstance(m, PrefixConv))
+    for part in first.parts:
+        assert part.std().item() == pytest.approx(math.sqrt(2 / 64), rel=0.15)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -50,7 +69,7 @@ def test_bn_starts_as_the_identity_and_biases_at_zero(name):
     network = small(name)
     for parameter in network.parameters():
         parameter.data.fill_(3)
-    initialise(network, "msra")
+    initialise(network, "msra-fan-in")
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert bool((module.weight == 1).all())
@@ -64,7 +83,7 @@ def test_every_draw_comes_from_the_seed(name):
     first, second = small(name), small(name)
     for network in (first, second):
         torch.manual_seed(3)
-        initialise(network, "msra")
+        initialise(network, "msra-fan-in")
     for ours, theirs in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 

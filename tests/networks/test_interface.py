@@ -80,6 +80,18 @@ def test_a_subnetwork_is_a_copy(name):
 
 
 @every_network
+@pytest.mark.parametrize(
+    "kind", [{"dtype": torch.float64}, {"dtype": torch.bfloat16}, {"device": "meta"}]
+)
+def test_a_subnetwork_keeps_type_and_device(name, kind):
+    network = small(name).to(**kind)
+    expected = {(v.dtype, v.device) for v in network.state_dict().values()}
+    for k in range(1, network.K + 1):
+        found = {(v.dtype, v.device) for v in network.subnetwork(k).state_dict().values()}
+        assert found <= expected
+
+
+@every_network
 def test_a_subnetwork_that_does_not_exist_is_refused(name):
     network = small(name)
     for k in (0, network.K + 1):

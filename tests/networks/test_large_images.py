@@ -1,14 +1,14 @@
 """Images of more than 64 pixels: 4 scales and the ImageNet stem (Appendix B)."""
 
+import formula
 import pytest
 import torch
 from families import images, small, trained_a_little
 from test_interface import assert_same
 
 from anyslice.config.families import LARGEST_SMALL_IMAGE
-from anyslice.costs import formula
 from anyslice.costs.macs import count
-from anyslice.networks.stem import Scales
+from anyslice.networks.stem import Stages
 
 LARGE = {
     "i-resnext": {"L": 4},
@@ -46,13 +46,13 @@ def test_costs_follow_the_formula(name, image_size):
 def test_imagenet_features_have_the_sizes_of_appendix_b():
     network = small("is-resnext", W=16, image_size=224, L=4).eval()
     sizes = []
-    for blocks in network.scales:
+    for blocks in network.stages:
         blocks[0].register_forward_hook(lambda _, __, out: sizes.append(tuple(out.shape[1:])))
     with torch.no_grad():
         network(images(network, count=1))
-    assert sizes == [(16, 56, 56), (32, 28, 28), (64, 14, 14), (128, 7, 7)]
+    assert sizes == [(16, 56, 56), (32, 28, 28), (64, 14, 14), (64, 7, 7)]
 
 
-def test_the_number_of_scales_follows_from_the_image():
-    assert Scales.of(12, LARGEST_SMALL_IMAGE).count == 3
-    assert Scales.of(12, LARGEST_SMALL_IMAGE + 1).count == 4
+def test_the_number_of_stages_follows_from_the_image():
+    assert Stages.of(12, LARGEST_SMALL_IMAGE).factors == (1, 2, 4)
+    assert Stages.of(12, LARGEST_SMALL_IMAGE + 1).factors == (1, 2, 4, 4)

@@ -58,5 +58,5 @@ def test_what_torchvision_does_not_have_is_refused(changes, message):
 
 
 def test_an_unknown_initialisation_is_refused():
-    with pytest.raises(ValueError, match="no initialisation 'zeros': choose msra or pytorch"):
+    with pytest.raises(ValueError, match="no initialisation 'zeros': choose from msra-fan-in,"):
         initialise(small("resnext"), "zeros")

@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import formula
 import pytest
 import torch
 from families import images, small, total, trained_a_little
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_interface import assert_same
 
-from anyslice.costs import formula
 from anyslice.costs.macs import count
 from anyslice.networks import build
 from anyslice.networks.heads import levels

@@ -67,6 +67,22 @@ def test_the_learning_rate_drops_at_half_and_three_quarters(recipe):
     assert rates == pytest.approx([0.1] * 150 + [0.01] * 75 + [0.001] * 75)
 
 
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        (1, [0.1]),
+        (2, [0.1, 0.01]),
+        (3, [0.1, 0.01, 0.001]),
+        (4, [0.1, 0.1, 0.01, 0.001]),
+        (5, [0.1, 0.1, 0.01, 0.01, 0.001]),
+    ],
+)
+def test_no_phase_of_a_short_schedule_vanishes(recipe, epochs, expected):
+    short = replace(recipe, epochs=epochs)
+    rates = [learning_rate(short, epoch) for epoch in range(1, epochs + 1)]
+    assert rates == pytest.approx(expected)
+
+
 def test_a_training_learns(run):
     trained = train(run, Stripes(), seed=1, device=CPU)
     assert trained.test_errors[-1][0] < 40  # chance is 67 %

@@ -132,3 +132,35 @@ def test_a_training_goes_on_however_its_job_ends(project, snakemake, run):
 
     again = run(project, "snakemake", "-n", "--cores", "1", TARGET, "--config", f"scale={SCALE}")
     assert "Nothing to be done" in again.stdout, "without the profile, it is the same study"
+
+
+CONFIGURATION = Path("/tmp/anyslice-slurm/slurm.conf")
+
+
+@pytest.mark.slow
+def test_a_controller_that_is_away_and_forgets_jobs(project, run, start):
+    """Frictions 46 and 47: it is stopped for a minute, and drops jobs 10 s after their end."""
+    scale = project / "tests/scales/away.yaml"
+    scale.write_text((project / SCALE).read_text())
+    with CONFIGURATION.open("a") as file:
+        file.write("MinJobAge=10\n")
+    slurm("scontrol", "reconfigure")
+    options = ["--workflow-profile", "profiles/slurm", "--config", "scale=tests/scales/away.yaml"]
+    options += ["--set-resources", "train:gpu=1"]
+    command = ["snakemake", TARGET, *options]
+    snakemake = start(project, "sh", "-c", f"exec {shlex.join(command)} > away 2>&1")
+    while not list((project / "work/away").glob("*/*/seed1/*/progress.json")):
+        assert snakemake.poll() is None, (project / "away").read_text()
+        time.sleep(0.1)
+    os.kill(int((CONFIGURATION.parent / "slurmctld.pid").read_text()), signal.SIGTERM)
+    time.sleep(60)
+    subprocess.run(["slurmctld"], check=True)
+    snakemake.wait(timeout=240)
+    assert snakemake.returncode == 0, (project / "away").read_text()
+    folders = list((project / f"results/away/runs/{DATASET}").glob("*/seed1"))
+    assert len(folders) == len(RUNS)
+    for folder in folders:
+        there = project / "results/slurm" / folder.relative_to(project / "results/away")
+        weights = "model.safetensors"
+        assert (folder / weights).read_bytes() == (there / weights).read_bytes()
+        assert "going on from" not in (folder / "train.log").read_text(), "trained once"

@@ -151,7 +151,7 @@ def branch_norms(model: Path, block: int, C: int) -> list[float]:
 
     Args:
         model: weights of a ResNeXt or I-ResNeXt.
-        block: counted from 1, over all scales.
+        block: counted from 1, over all stages.
         C: cardinality.
     """
     weights = load_file(model)

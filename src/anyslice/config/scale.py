@@ -44,13 +44,17 @@ class Recipe:
         epochs: passes over the training images; 0 evaluates a network with released weights.
         batch_size: images per step.
         learning_rate: at the start.
-        lr_drops: fractions of the epochs after which the learning rate is multiplied by lr_factor.
-        lr_factor: see lr_drops.
+        milestones: fractions of the epochs after which the learning rate is multiplied by gamma;
+            see `milestone_epochs`.
+        gamma: factor of the learning rate.
         momentum: of SGD, without dampening.
         nesterov: Nesterov's momentum (the authors' code: off).
         weight_decay: L2 penalty on all parameters.
-        initialisation: "msra" [14], or "pytorch" (the authors' code).
-        padding: of the random crop, "black" before normalisation or "mean" after it.
+        initialisation: MSRA [14], "msra-fan-in" as published or "msra-fan-out" as in the authors'
+            code, or "pytorch" (that code's default); see `networks.initialise`.
+        padding: of small images' random crop, "black" before normalisation or "mean" after it.
+        large_images: how image files are cropped, "resize-range" [13] or "random-resized-crop".
+        flip: mirror half of the images; not for digits or text.
         loss: over the sub-networks, "sum" (equation 1) or "mean".
         selection: which epoch's weights are kept: the one of lowest validation error of the full
             network ("best-full", the authors' code), or the "last".
@@ -59,15 +63,32 @@ class Recipe:
     epochs: Count
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0)]
-    lr_drops: tuple[Fraction, ...]
-    lr_factor: Fraction
+    milestones: tuple[Fraction, ...]
+    gamma: Fraction
     momentum: Annotated[float, Field(ge=0, lt=1)]
     nesterov: bool
     weight_decay: Annotated[float, Field(ge=0)]
-    initialisation: Literal["msra", "pytorch"]
+    initialisation: Literal["msra-fan-in", "msra-fan-out", "pytorch"]
     padding: Literal["black", "mean"]
+    large_images: Literal["resize-range", "random-resized-crop"]
+    flip: bool
     loss: Literal["sum", "mean"]
     selection: Literal["best-full", "last"]
+
+    @property
+    def milestone_epochs(self) -> list[int]:
+        """The epochs after which the learning rate falls.
+
+        A short training keeps all phases of the schedule, each of an epoch or more; one of fewer
+        epochs than phases has the first of them.
+        """
+        count, before = len(self.milestones), 0
+        epochs = []
+        for i, fraction in enumerate(self.milestones, start=1):
+            latest = max(i, self.epochs - 1 - count + i)
+            before = min(max(round(fraction * self.epochs), before + 1), latest)
+            epochs.append(before)
+        return epochs
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -37,12 +37,12 @@ class Draws:
         return Draws(*(t.to(device) for t in (self.index, self.flipped, self.top, self.left)))
 
 
-def draw_epoch(images: int, *, seed: int, epoch: int, padding: int) -> Draws:
+def draw_epoch(images: int, *, seed: int, epoch: int, padding: int, flip: bool = True) -> Draws:
     """Order and augmentation of an epoch, on the CPU so that every device sees the same."""
     generator = epoch_generator(seed, epoch)
     return Draws(
         index=torch.randperm(images, generator=generator),
-        flipped=torch.rand(images, generator=generator) < 0.5,
+        flipped=(torch.rand(images, generator=generator) < 0.5) & flip,
         top=torch.randint(2 * padding + 1, (images,), generator=generator),
         left=torch.randint(2 * padding + 1, (images,), generator=generator),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -12,7 +13,26 @@ from torch import Tensor
 from anyslice.datasets.manifest import Manifest
 
 PARTS = ("train", "validation", "test")
-Padding = Literal["black", "mean"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training images are varied, as a recipe says.
+
+    Attributes:
+        flip: mirror half of the images.
+        padding: of small images, what a crop shows beyond the image: black before normalisation,
+            or the mean, which is zero after it.
+        large_images: how files are cropped, see `streaming`.
+    """
+
+    flip: bool = True
+    padding: Literal["black", "mean"] = "black"
+    large_images: Literal["resize-range", "random-resized-crop"] = "resize-range"
+
+
+PLAIN = Augmentation()
+"""That of the paper."""
 
 
 class Batch(NamedTuple):
@@ -64,7 +84,7 @@ class Dataset(Protocol):
         epoch: int,
         batch_size: int,
         device: torch.device | str,
-        padding: Padding = "black",
+        augmentation: Augmentation = PLAIN,
         start_step: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -79,8 +99,7 @@ class Dataset(Protocol):
             batch_size: over all ranks. The last images that fill no batch are left out; they are
                 others in each epoch.
             device: where the batches are to be.
-            padding: what a crop shows beyond the image: black before normalisation, or the mean,
-                which is zero after it.
+            augmentation: how images are varied.
             start_step: the first batch to give; the later ones are as if all had been given.
             rank: which share of every batch to give.
             world: the number of shares.

@@ -1,9 +1,13 @@
 """Large images, decoded from disk and augmented by worker processes as they are needed.
 
-The augmentation is that of Szegedy et al. (2015), in common use for ImageNet: a crop of 8 % or more
-of the image's area and of an aspect ratio of 3/4 to 4/3, resized, and a flip. The paper
-(Appendix A) refers to He et al. (2016), whose text draws the length of the shorter side instead;
-that this crop stands for it is assumed.
+A recipe chooses how they are cropped:
+
+    resize-range         as He et al. (2016) describe it, to whom the paper refers (Appendix A): the
+                         shorter side resized to a length from 256 to 480 where crops are 224 (other
+                         sizes in proportion, our assumption), a crop anywhere in it, a flip, and
+                         the colour augmentation of Krizhevsky et al. (2012)
+    random-resized-crop  that of Szegedy et al. (2015), in common use: a crop of 8 % or more of the
+                         area and of an aspect ratio of 3/4 to 4/3, resized, and a flip
 
 What is drawn for an image is a pure function of (seed, epoch, image), whichever worker does it.
 """
@@ -24,7 +28,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from anyslice.datasets.augmentation import Normalisation, epoch_generator
-from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, check_part, shares
+from anyslice.datasets.dataset import (
+    PLAIN,
+    Augmentation,
+    Batch,
+    PreparedDataset,
+    check_part,
+    shares,
+)
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.index import NAME as INDEX
 from anyslice.datasets.index import read_index
@@ -32,8 +43,21 @@ from anyslice.datasets.labelled import ImageFile
 from anyslice.datasets.manifest import Manifest
 from anyslice.datasets.splits import read_split
 
+SHORTER_SIDE = (256 / 224, 480 / 224)
+"""Range of the resized image's shorter side, in sides of the crop."""
+
+LIGHTING = np.array([0.2175, 0.0188, 0.0045]) * np.array(
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+)
+"""Eigenvectors of the colours of ImageNet's pixels as columns, times their eigenvalues; black is 0
+and white 1. The numbers are those of fb.resnet.torch."""
+
+LIGHTING_STD = 0.1
 RATIO = (3 / 4, 4 / 3)
 _TRIES = 10
+
+Box = tuple[float, float, float, float]
+Colour = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 EVAL_MARGIN = 256 / 224
 """Images are evaluated on the central square of an image resized so that its shorter side is this
@@ -58,7 +82,7 @@ class FileDataset(PreparedDataset):
         epoch: int,
         batch_size: int,
         device: torch.device | str,
-        padding: Padding = "black",
+        augmentation: Augmentation = PLAIN,
         start_step: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -75,8 +99,8 @@ class FileDataset(PreparedDataset):
                 world=world,
             )
         ]
-        augmentation = Augmentation(seed, epoch, self.manifest.crop_area)
-        return self._batches("train", batches, augmentation, torch.device(device))
+        draw = Draw(seed, epoch, augmentation, self.manifest.crop_area)
+        return self._batches("train", batches, draw, torch.device(device))
 
     def eval_batches(
         self, part: str, *, batch_size: int, device: torch.device | str
@@ -94,7 +118,7 @@ class FileDataset(PreparedDataset):
         self,
         part: str,
         batches: Iterable[list[int]],
-        augmentation: Augmentation | None,
+        draw: Draw | None,
         device: torch.device,
     ) -> Iterator[Batch]:
         manifest = self.manifest
@@ -104,8 +128,9 @@ class FileDataset(PreparedDataset):
             self._parts[part],
             manifest.image_size,
             manifest.image_channels,
-            augmentation,
+            draw,
         )
+        deviation = torch.tensor(manifest.std, device=device)
         loader = DataLoader(
             decoder,
             batch_sampler=batches,
@@ -117,8 +142,11 @@ class FileDataset(PreparedDataset):
         for decoded in loader:
             if isinstance(decoded, str):
                 raise DataError(decoded)
-            images, labels = (t.to(device, non_blocking=True) for t in decoded)
-            yield Batch(normalise(images), labels)
+            pixels, labels, colours = (t.to(device, non_blocking=True) for t in decoded)
+            images = normalise(pixels)
+            if draw and draw.lights(manifest.image_channels):
+                images += (colours / deviation)[:, :, None, None]
+            yield Batch(images, labels)
 
     @cached_property
     def _parts(self) -> dict[str, Files]:
@@ -154,20 +182,47 @@ class Files(NamedTuple):
         )
 
 
-class Augmentation(NamedTuple):
-    """Draws a crop and a flip for each image of an epoch."""
+class Draw(NamedTuple):
+    """Draws a crop, a flip and a shift of the colours for each image of an epoch.
+
+    Attributes:
+        seed: of the training.
+        epoch: counted from 1.
+        augmentation: see there.
+        crop_area: of random-resized-crop, the smallest crop as a fraction of the image's area.
+    """
 
     seed: int
     epoch: int
+    augmentation: Augmentation
     crop_area: float
 
-    def __call__(self, image: Image.Image, index: int, size: int) -> Image.Image:
-        """The augmented image, size x size."""
+    def __call__(self, image: Image.Image, index: int, size: int) -> tuple[Image.Image, Colour]:
+        """The augmented image, size x size, and what to add to its colours."""
         draw = random.Random(f"{self.seed} {self.epoch} {index}")
-        box = draw_box(*image.size, self.crop_area, draw)
-        image = image.crop(box).resize((size, size), Image.Resampling.BILINEAR)
-        flipped = draw.random() < 0.5
-        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flipped else image
+        box: Box | None = None
+        if self.augmentation.large_images == "resize-range":
+            box = draw_square(*image.size, size, draw)
+        else:
+            image = image.crop(draw_box(*image.size, self.crop_area, draw))
+        image = image.resize((size, size), Image.Resampling.BILINEAR, box)
+        if draw.random() < 0.5 and self.augmentation.flip:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return image, LIGHTING @ [draw.gauss(0, LIGHTING_STD) for _ in range(3)]
+
+    def lights(self, channels: int) -> bool:
+        """Whether colours are shifted, which those of grey images are not."""
+        return self.augmentation.large_images == "resize-range" and channels == 3
+
+
+def draw_square(width: int, height: int, size: int, draw: random.Random) -> Box:
+    """Left, top, right and bottom of what a crop of the resized image shows of the image."""
+    shorter = draw.randint(*(round(size * factor) for factor in SHORTER_SIDE))
+    scale = shorter / min(width, height)
+    left = draw.randint(0, round(width * scale) - size) / scale
+    top = draw.randint(0, round(height * scale) - size) / scale
+    side = size / scale
+    return left, top, min(left + side, width), min(top + side, height)
 
 
 def draw_box(
@@ -201,7 +256,11 @@ def resize_and_crop_centre(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-class Decoder(torch.utils.data.Dataset[tuple[Tensor, int] | str]):
+Decoded = tuple[Tensor, int, Colour] | str
+"""Pixels, uint8 (size, size, C), label and what to add to red, green and blue; or what is wrong."""
+
+
+class Decoder(torch.utils.data.Dataset[Decoded]):
     """From an image's position in its part to pixels, in whichever process.
 
     An image that cannot be read gives a message instead: an exception in a worker would reach the
@@ -214,32 +273,34 @@ class Decoder(torch.utils.data.Dataset[tuple[Tensor, int] | str]):
         files: Files,
         size: int,
         channels: int,
-        augmentation: Augmentation | None,
+        draw: Draw | None,
     ) -> None:
         self.root, self.files, self.size = root, files, size
         self.mode = {1: "L", 3: "RGB"}[channels]
-        self.augmentation = augmentation
+        self.draw = draw
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int] | str:
-        """Pixels, uint8 (size, size, C), and label; or what is wrong."""
+    def __getitem__(self, index: int) -> Decoded:
+        """See Decoded."""
         path = self.root / self.files.paths[index].decode()
         try:
             with Image.open(path) as file:
                 image = file.convert(self.mode)
         except (OSError, SyntaxError, ValueError) as error:
             return f"{path} cannot be decoded: {error}"
-        if self.augmentation:
-            image = self.augmentation(image, index, self.size)
+        colour: Colour = np.zeros(3)
+        if self.draw:
+            image, colour = self.draw(image, index, self.size)
         else:
             image = resize_and_crop_centre(image, self.size)
         pixels = torch.from_numpy(np.array(image)).view(self.size, self.size, -1)
-        return pixels, int(self.files.labels[index])
+        return pixels, int(self.files.labels[index]), colour
 
 
-def stack(items: Sequence[tuple[Tensor, int] | str]) -> tuple[Tensor, Tensor] | str:
+def stack(items: Sequence[Decoded]) -> tuple[Tensor, Tensor, Tensor] | str:
     """A batch, or the first message of what is wrong."""
     for item in items:
         if isinstance(item, str):
             return item
-    images, labels = zip(*items, strict=True)
-    return torch.stack(images), torch.tensor(labels)
+    images, labels, colours = zip(*items, strict=True)
+    shifts = torch.from_numpy(np.stack(colours)).float()
+    return torch.stack(images), torch.tensor(labels), shifts

@@ -16,7 +16,14 @@ from anyslice.datasets.augmentation import (
     draw_epoch,
     inside,
 )
-from anyslice.datasets.dataset import Batch, Padding, PreparedDataset, check_part, shares
+from anyslice.datasets.dataset import (
+    PLAIN,
+    Augmentation,
+    Batch,
+    PreparedDataset,
+    check_part,
+    shares,
+)
 from anyslice.datasets.manifest import Manifest
 from anyslice.datasets.splits import read_split
 
@@ -39,7 +46,7 @@ class TensorDataset(PreparedDataset):
         epoch: int,
         batch_size: int,
         device: torch.device | str,
-        padding: Padding = "black",
+        augmentation: Augmentation = PLAIN,
         start_step: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -49,7 +56,9 @@ class TensorDataset(PreparedDataset):
         crop = self.manifest.crop_padding
         windows, labels = self._windows(device), self._parts(device)["train"][1]
         normalise = self._normalisation(device)
-        draws = draw_epoch(len(labels), seed=seed, epoch=epoch, padding=crop).to(device)
+        draws = draw_epoch(
+            len(labels), seed=seed, epoch=epoch, padding=crop, flip=augmentation.flip
+        ).to(device)
         starts, labels = windows.starts(draws), labels[draws.index]
         for part in shares(
             self.steps_per_epoch(batch_size),
@@ -59,7 +68,7 @@ class TensorDataset(PreparedDataset):
             world=world,
         ):
             images = normalise(windows.crops(starts[part]))
-            if padding == "mean":
+            if augmentation.padding == "mean":
                 images *= inside(draws[part], self.image_size, crop)
             yield Batch(images, labels[part])
 

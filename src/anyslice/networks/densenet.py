@@ -20,7 +20,7 @@ from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import make_head
 
-SCALES = 3
+STAGES = 3
 BOTTLENECK = 4
 """Width of a layer's 1x1 convolution over the growth."""
 
@@ -86,7 +86,7 @@ class DenseNetBC(FixedBudgetNetwork):
         width = 2 * growth
         self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
         layers: list[nn.Module] = []
-        for s in range(SCALES):
+        for s in range(STAGES):
             if s:
                 layers.append(Transition(width, int(compression * width)))
                 width = int(compression * width)

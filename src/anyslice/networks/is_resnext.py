@@ -31,7 +31,7 @@ from anyslice.kernels import residual_block as fused
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
-from anyslice.networks.stem import Scales, Stem, downscale
+from anyslice.networks.stem import Stages, Stem, downscale
 
 
 class PrefixConv(nn.Module):
@@ -125,7 +125,7 @@ class SparseBlock(nn.Module):
         W, inner, K = self.norm1.num_features, self.norm2.num_features, self.K
         wide, narrow = slice(k * W // K), slice(k * inner // K)
         C = self.conv2.groups
-        block = SparseBlock(k * W // K, inner // C, k * C // K, k)
+        block = SparseBlock(k * W // K, inner // C, k * C // K, k).to(self.conv2.weight)
         with torch.no_grad():
             for mine, theirs in zip(block.conv1.parts, self.conv1.parts, strict=False):
                 mine.copy_(theirs)
@@ -142,9 +142,9 @@ def part_of(width: int, k: int, K: int) -> slice:
     return slice((k - 1) * width // K, k * width // K)
 
 
-def blocks_of(scales: nn.ModuleList) -> list[list[SparseBlock]]:
-    """The blocks of each scale."""
-    return [list(cast(Iterable[SparseBlock], blocks)) for blocks in scales]
+def blocks_of(stages: nn.ModuleList) -> list[list[SparseBlock]]:
+    """The blocks of each stage."""
+    return [list(cast(Iterable[SparseBlock], blocks)) for blocks in stages]
 
 
 def append(before: Tensor | None, x: Tensor) -> Tensor:
@@ -152,24 +152,24 @@ def append(before: Tensor | None, x: Tensor) -> Tensor:
     return x if before is None else torch.cat([before, x], dim=1)
 
 
-def all_sub_features(stem: Stem, scales: nn.ModuleList, K: int, images: Tensor) -> Tensor:
+def all_sub_features(stem: Stem, stages: nn.ModuleList, K: int, images: Tensor) -> Tensor:
     """The last block's output, (N, W_last, H, W), each block's conv1 as one that holds zeros."""
     x: Tensor = stem(images)
-    for s, blocks in enumerate(blocks_of(scales)):
-        x = downscale(x, parts=K) if s else x
+    for s, blocks in enumerate(blocks_of(stages)):
+        x = downscale(x, blocks[0].norm1.num_features, parts=K) if s else x
         for block in blocks:
             x = block(x)
     return x
 
 
 def sub_feature(
-    stem: Stem, scales: nn.ModuleList, K: int, k: int, images: Tensor, before: Sequence[Tensor]
+    stem: Stem, stages: nn.ModuleList, K: int, k: int, images: Tensor, before: Sequence[Tensor]
 ) -> tuple[Tensor, list[Tensor]]:
     """Sub-feature k of the last block's output, (N, W_last / K, H, W).
 
     Args:
         stem: of the network.
-        scales: of the network.
+        stages: of the network.
         K: of the network.
         k: 1 ... K.
         images: (N, channels, H, W).
@@ -180,8 +180,8 @@ def sub_feature(
     """
     left: list[Tensor] = []
     x = stem(images, part_of(stem.conv.out_channels, k, K))
-    for s, blocks in enumerate(blocks_of(scales)):
-        x = downscale(x) if s else x
+    for s, blocks in enumerate(blocks_of(stages)):
+        x = downscale(x, blocks[0].norm1.num_features // K) if s else x
         for block in blocks:
             x, normalised = block.step(x, k, before[len(left)] if before else None)
             left.append(normalised)
@@ -189,13 +189,13 @@ def sub_feature(
 
 
 def one_sub_feature_after_the_other(
-    stem: Stem, scales: nn.ModuleList, K: int, images: Tensor
+    stem: Stem, stages: nn.ModuleList, K: int, images: Tensor
 ) -> Tensor:
     """As `all_sub_features`, by narrow convolutions, so that no zero is multiplied (eval mode)."""
     features: list[Tensor] = []
     left: list[Tensor] = []
     for k in range(1, K + 1):
-        x, left = sub_feature(stem, scales, K, k, images, left)
+        x, left = sub_feature(stem, stages, K, k, images, left)
         features.append(x)
     return torch.cat(features, dim=1)
 
@@ -208,12 +208,12 @@ class SparseStep(nn.Module):
 
     def __init__(self, network: ISResNeXt, k: int) -> None:
         super().__init__()
-        self.stem, self.scales, self.head = network.stem, network.scales, network.heads[k - 1]
+        self.stem, self.stages, self.head = network.stem, network.stages, network.heads[k - 1]
         self.K, self.k = network.K, k
 
     def forward(self, images: Tensor, *before: Tensor) -> tuple[Any, ...]:
         """See `AnytimeNetwork.steps`."""
-        x, left = sub_feature(self.stem, self.scales, self.K, self.k, images, before[:-1])
+        x, left = sub_feature(self.stem, self.stages, self.K, self.k, images, before[:-1])
         features = append(before[-1] if before else None, x)
         return self.head(features), *((*left, features) if self.k < self.K else ())
 
@@ -238,19 +238,20 @@ class SparseSubnetwork(nn.Module):
         super().__init__()
         self.k, self.dense = k, dense
         width = k * network.W // network.K
-        self.stem = Stem(network.image_channels, width, network.image_size)
+        weight = network.stem.conv.weight[:width]
+        self.stem = Stem(network.image_channels, width, network.image_size).to(weight)
         with torch.no_grad():
-            self.stem.conv.weight.copy_(network.stem.conv.weight[:width])
-        self.scales = nn.ModuleList(
+            self.stem.conv.weight.copy_(weight)
+        self.stages = nn.ModuleList(
             nn.ModuleList(block.first(k) for block in blocks)
-            for blocks in blocks_of(network.scales)
+            for blocks in blocks_of(network.stages)
         )
         self.head = copy.deepcopy(network.heads[k - 1])
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
         every = all_sub_features if self.dense else one_sub_feature_after_the_other
-        logits: Logits = self.head(every(self.stem, self.scales, self.k, images))
+        logits: Logits = self.head(every(self.stem, self.stages, self.k, images))
         return logits
 
 
@@ -258,9 +259,9 @@ class ISResNeXt(AnytimeNetwork):
     """IS-ResNeXt (Section 3.2).
 
     Args:
-        L: number of blocks, a multiple of the number of scales (the depth is 3 L + 2).
-        W: width of the features at the first scale, a multiple of K.
-        B: width of a branch's bottleneck at the first scale.
+        L: number of blocks, a multiple of the number of stages (the depth is 3 L + 2).
+        W: width of the features at the first stage, a multiple of K.
+        B: width of a branch's bottleneck at the first stage.
         C: cardinality, a multiple of K.
         K: number of sub-networks.
         classes: labels, or the labels of each level, fine to coarse.
@@ -285,19 +286,19 @@ class ISResNeXt(AnytimeNetwork):
     ) -> None:
         super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
         check_network("is-resnext", image_size, L=L, W=W, B=B, C=C, K=K)
-        scales = Scales.of(L, image_size)
+        stages = Stages.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
         self.stem = Stem(image_channels, W, image_size)
-        self.scales = nn.ModuleList(
-            nn.ModuleList(SparseBlock(W << s, B << s, C, K) for _ in range(scales.blocks_per_scale))
-            for s in range(scales.count)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(SparseBlock(f * W, f * B, C, K) for _ in range(stages.blocks))
+            for f in stages.factors
         )
-        last = W << (scales.count - 1)
+        last = stages.factors[-1] * W
         self.heads = nn.ModuleList(make_head(k * last // K, classes) for k in range(1, K + 1))
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K sub-networks from one pass, thinnest first."""
-        x = all_sub_features(self.stem, self.scales, self.K, images)
+        x = all_sub_features(self.stem, self.stages, self.K, images)
         width = x.shape[1] // self.K
         return [head(_first(x, k * width)) for k, head in enumerate(self.heads, start=1)]
 

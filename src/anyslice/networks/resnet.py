@@ -1,10 +1,10 @@
 """ResNet for small images (He et al., 2016, Section 4.2), of depth 6 n + 2.
 
-    images -> conv 3x3 -> BN -> ReLU -> [block x n] x 3 scales -> mean over H, W -> linear
+    images -> conv 3x3 -> BN -> ReLU -> [block x n] x 3 stages -> mean over H, W -> linear
 
     block(x) = relu(shortcut(x) + bn(conv 3x3(relu(bn(conv 3x3(x))))))
 
-The width is 16, 32, 64. The first block of a scale halves the resolution by a stride of 2; its
+The width is 16, 32, 64. The first block of a stage halves the resolution by a stride of 2; its
 shortcut takes every second pixel and adds zero channels (type A, no parameters).
 """
 
@@ -20,7 +20,7 @@ from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import LinearHead, make_head
 
-SCALES = 3
+STAGES = 3
 
 
 class BasicBlock(nn.Module):
@@ -52,7 +52,7 @@ class ResNet(FixedBudgetNetwork):
 
     Args:
         depth: number of layers with weights, 6 n + 2: 20, 32, 44, 56, 110 in the publication.
-        width: channels at the first scale.
+        width: channels at the first stage.
         classes: labels, or the labels of each level, fine to coarse.
         image_size: side of the images in pixels.
         image_channels: 3 or 1.
@@ -74,7 +74,7 @@ class ResNet(FixedBudgetNetwork):
         check_network("resnet", image_size, depth=depth, width=width)
         self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)
-        widths = [width << s for s in range(SCALES)]
+        widths = [width << s for s in range(STAGES)]
         blocks = []
         for s, out_width in enumerate(widths):
             for i in range((depth - 2) // 6):

@@ -8,8 +8,8 @@
         conv3  1x1,          C_k B -> W      channels    (first C_k B columns)
 
 Sub-network k uses C_k = k C / K branches of every block, its own BN layers and its own head; all
-convolutions are shared (Section 3.1). W and B double at each down-scaling. ResNeXt is the case
-K = 1, and sub-network k of I-ResNeXt is the ResNeXt of cardinality C_k.
+convolutions are shared (Section 3.1). W and B follow `stem.Stages`. ResNeXt is the case K = 1, and
+sub-network k of I-ResNeXt is the ResNeXt of cardinality C_k.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from anyslice.kernels import residual_block as fused
 from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
-from anyslice.networks.stem import Scales, Stem, downscale
+from anyslice.networks.stem import Stages, Stem, downscale
 
 BatchNorm = Literal["independent", "shared"]
 
@@ -56,7 +56,7 @@ class Norm(nn.Module):
 
     def slice(self, k: int) -> Norm:
         """A copy with the parameters and statistics of sub-network k alone."""
-        sliced = Norm([self.widths[k - 1]], "independent")
+        sliced = Norm([self.widths[k - 1]], "independent").to(self.of(k).weight)
         copy_norm(sliced.of(1), self.of(k), slice(self.widths[k - 1]))
         return sliced
 
@@ -118,9 +118,9 @@ class IResNeXt(AnytimeNetwork):
     """I-ResNeXt (Section 3.1); with K = 1, ResNeXt.
 
     Args:
-        L: number of blocks, a multiple of the number of scales (the depth is 3 L + 2).
-        W: width of the features at the first scale.
-        B: width of a branch's bottleneck at the first scale.
+        L: number of blocks, a multiple of the number of stages (the depth is 3 L + 2).
+        W: width of the features at the first stage.
+        B: width of a branch's bottleneck at the first stage.
         C: cardinality, a multiple of K.
         K: number of sub-networks.
         batch_norm: "independent" BN layers for each sub-network, or one "shared" by all
@@ -148,26 +148,25 @@ class IResNeXt(AnytimeNetwork):
     ) -> None:
         super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
         check_network("i-resnext", image_size, L=L, W=W, B=B, C=C, K=K, batch_norm=batch_norm)
-        scales = Scales.of(L, image_size)
+        stages = Stages.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
         self.batch_norm = batch_norm
         self.stem = Stem(image_channels, W, image_size)
-        self.scales = nn.ModuleList(
-            nn.ModuleList(
-                Block(W << s, B << s, C, K, batch_norm) for _ in range(scales.blocks_per_scale)
-            )
-            for s in range(scales.count)
+        self.stages = nn.ModuleList(
+            nn.ModuleList(Block(f * W, f * B, C, K, batch_norm) for _ in range(stages.blocks))
+            for f in stages.factors
         )
-        self.heads = nn.ModuleList(make_head(W << (scales.count - 1), classes) for _ in range(K))
+        last = stages.factors[-1] * W
+        self.heads = nn.ModuleList(make_head(last, classes) for _ in range(K))
 
     def blocks(self) -> list[list[Block]]:
-        """The blocks of each scale."""
-        return [list(cast(Iterable[Block], blocks)) for blocks in self.scales]
+        """The blocks of each stage."""
+        return [list(cast(Iterable[Block], blocks)) for blocks in self.stages]
 
     def logits(self, x: Tensor, k: int) -> Logits:
         """Logits of sub-network k from the stem's output x."""
         for s, blocks in enumerate(self.blocks()):
-            x = downscale(x) if s else x
+            x = downscale(x, blocks[0].conv1.in_channels) if s else x
             for block in blocks:
                 x = block(x, k)
         out: Logits = self.heads[k - 1](x)
@@ -201,7 +200,7 @@ class IResNeXt(AnytimeNetwork):
             classes=self.classes,
             image_size=self.image_size,
             image_channels=self.image_channels,
-        )
+        ).to(self.stem.conv.weight)
         sliced.stem = copy.deepcopy(self.stem)
         sliced.heads[0] = copy.deepcopy(self.heads[k - 1])
         for mine, theirs in zip(sliced.blocks(), self.blocks(), strict=True):

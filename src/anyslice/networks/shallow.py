@@ -17,39 +17,43 @@ from anyslice.config.families import check_network
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.heads import make_head
 from anyslice.networks.resnext import Block
-from anyslice.networks.stem import Scales, Stem, downscale
+from anyslice.networks.stem import Stages, Stem, downscale
 
 
-class Stage(nn.Module):
+class Segment(nn.Module):
     """The blocks between two exits: one of them, or the first two.
 
-    A block that begins a scale pools its input first.
+    A block that begins a stage takes its input at half the resolution.
+
+    Args:
+        blocks: in order.
+        begins_stage: for each block the width to which its input is down-scaled, or None.
     """
 
-    def __init__(self, blocks: Sequence[Block], downscales: Sequence[bool]) -> None:
+    def __init__(self, blocks: Sequence[Block], begins_stage: Sequence[int | None]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
-        self.downscales = tuple(downscales)
+        self.begins_stage = tuple(begins_stage)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, W, H, W) to the same shape, or to (N, 2W, H / 2, W / 2) where a scale begins."""
-        for block, begins_scale in zip(self.blocks, self.downscales, strict=True):
-            x = block(downscale(x) if begins_scale else x, 1)
+        """(N, W, H, W) to the same shape, or to half the resolution where a stage begins."""
+        for block, width in zip(self.blocks, self.begins_stage, strict=True):
+            x = block(downscale(x, width) if width else x, 1)
         return x
 
 
 class ShallowSubnetwork(nn.Module):
-    """A truncated ResNeXt: stem, stages and one head."""
+    """A truncated ResNeXt: stem, segments and one head."""
 
-    def __init__(self, stem: Stem, stages: nn.Sequential, head: nn.Module) -> None:
+    def __init__(self, stem: Stem, segments: nn.Sequential, head: nn.Module) -> None:
         super().__init__()
         self.stem = stem
-        self.stages = stages
+        self.segments = segments
         self.head = head
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
-        logits: Logits = self.head(self.stages(self.stem(images)))
+        logits: Logits = self.head(self.segments(self.stem(images)))
         return logits
 
 
@@ -59,12 +63,12 @@ class ShallowStep(nn.Module):
     def __init__(self, network: ShallowResNeXt, k: int) -> None:
         super().__init__()
         self.stem = network.stem if k == 1 else None
-        self.stage, self.head = network.stages[k - 1], network.heads[k - 1]
+        self.segment, self.head = network.segments[k - 1], network.heads[k - 1]
         self.last = k == network.K
 
     def forward(self, images: Tensor, *before: Tensor) -> tuple[Any, ...]:
         """See `AnytimeNetwork.steps`."""
-        x = self.stage(self.stem(images) if self.stem else before[0])
+        x = self.segment(self.stem(images) if self.stem else before[0])
         return self.head(x), *(() if self.last else (x,))
 
 
@@ -72,9 +76,9 @@ class ShallowResNeXt(AnytimeNetwork):
     """ResNeXt with early exits.
 
     Args:
-        L: number of blocks, a multiple of the number of scales.
-        W: width of the features at the first scale.
-        B: width of a branch's bottleneck at the first scale.
+        L: number of blocks, a multiple of the number of stages.
+        W: width of the features at the first stage.
+        B: width of a branch's bottleneck at the first stage.
         C: cardinality.
         only: k in 1 ... L - 1 for the k-th shallow sub-network alone (a network with K = 1, to be
             trained by itself); None for all of them, jointly.
@@ -105,30 +109,30 @@ class ShallowResNeXt(AnytimeNetwork):
             image_size=image_size,
             image_channels=image_channels,
         )
-        scales = Scales.of(L, image_size)
+        stages = Stages.of(L, image_size)
         self.L, self.W, self.B, self.C = L, W, B, C
         self.only = only
         self.stem = Stem(image_channels, W, image_size)
-        scale_of = [block // scales.blocks_per_scale for block in range(L)]
         ends = range(2, L + 1) if only is None else [only + 1]
-        self.stages = nn.Sequential()
+        self.segments = nn.Sequential()
         self.heads = nn.ModuleList()
         begin = 0
         for end in ends:
-            blocks = [
-                Block(W << scale_of[i], B << scale_of[i], C, 1, "independent")
-                for i in range(begin, end)
+            factors = [stages.factors[i // stages.blocks] for i in range(begin, end)]
+            blocks = [Block(f * W, f * B, C, 1, "independent") for f in factors]
+            begins_stage = [
+                f * W if i and i % stages.blocks == 0 else None
+                for i, f in enumerate(factors, start=begin)
             ]
-            begins_scale = [i > 0 and scale_of[i] > scale_of[i - 1] for i in range(begin, end)]
-            self.stages.append(Stage(blocks, begins_scale))
-            self.heads.append(make_head(W << scale_of[end - 1], self.classes))
+            self.segments.append(Segment(blocks, begins_stage))
+            self.heads.append(make_head(factors[-1] * W, self.classes))
             begin = end
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K exits from one pass, shallowest first."""
         x, exits = self.stem(images), []
-        for stage, head in zip(self.stages, self.heads, strict=True):
-            x = stage(x)
+        for segment, head in zip(self.segments, self.heads, strict=True):
+            x = segment(x)
             exits.append(head(x))
         return exits
 
@@ -139,5 +143,5 @@ class ShallowResNeXt(AnytimeNetwork):
     def subnetwork(self, k: int) -> nn.Module:
         """The truncated ResNeXt that ends at exit k."""
         self.check_k(k)
-        truncated = ShallowSubnetwork(self.stem, self.stages[:k], self.heads[k - 1])
+        truncated = ShallowSubnetwork(self.stem, self.segments[:k], self.heads[k - 1])
         return copy.deepcopy(truncated).train(self.training)

@@ -1,4 +1,4 @@
-"""What comes before the blocks, and between the scales, of the ResNeXt family."""
+"""What comes before the blocks, and between the stages, of the ResNeXt family."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from anyslice.config.families import LARGEST_SMALL_IMAGE, stages_of
 
 
 @dataclass(frozen=True)
-class Scales:
-    """How L blocks are spread over scales of doubling width and halving resolution.
+class Stages:
+    """How L blocks are spread over stages, each at half the resolution of the one before.
 
-    Small images (3 scales): a 3x3 stem. Large images (4 scales): the ImageNet stem.
+    Widths W, 2W, 4W for small images and W, 2W, 4W, 4W for large ones (Appendix B). That the
+    bottleneck's width follows (B, 2B, 4B, 4B) is our assumption.
+
+    Attributes:
+        factors: the width of each stage, in widths of the first.
+        blocks: in each stage.
     """
 
-    count: int
-    blocks_per_scale: int
+    factors: tuple[int, ...]
+    blocks: int
 
     @staticmethod
-    def of(L: int, image_size: int) -> Scales:
-        """3 scales for images of up to 64 pixels, 4 for larger ones (Appendix B)."""
-        count = stages_of(image_size)
-        return Scales(count, L // count)
+    def of(L: int, image_size: int) -> Stages:
+        """3 stages for images of up to 64 pixels, 4 for larger ones."""
+        factors = (1, 2, 4, 4)[: stages_of(image_size)]
+        return Stages(factors, L // len(factors))
 
 
 class Stem(nn.Module):
@@ -51,22 +56,24 @@ class Stem(nn.Module):
         return F.max_pool2d(x, 3, stride=2, padding=1) if self.large else x
 
 
-def downscale(features: Tensor, parts: int = 1) -> Tensor:
-    """Halve the resolution by 2x2 average pooling, double the width with zeros (Appendix B).
+def downscale(features: Tensor, width: int, parts: int = 1) -> Tensor:
+    """Halve the resolution by 2x2 average pooling and fill up to `width` with zeros (Appendix B).
 
     With several parts the channels are K sub-features and each is widened by itself:
-    [x_1; 0; x_2; 0; ...], so that the k-th still depends on the first k only.
+    `[x_1; 0; x_2; 0; ...]`, so that the k-th still depends on the first k only.
 
     Args:
         features: (N, C, H, W).
-        parts: number of sub-features the C channels consist of.
+        width: of the next stage, at least C.
+        parts: the number of sub-features that the C channels consist of.
 
     Returns:
-        (N, 2C, H // 2, W // 2).
+        (N, width, H // 2, W // 2).
     """
     pooled = F.avg_pool2d(features, 2)
-    if parts == 1:
-        return F.pad(pooled, (0, 0, 0, 0, 0, pooled.shape[1]))
+    added = (width - pooled.shape[1]) // parts
+    if parts == 1 or not added:
+        return F.pad(pooled, (0, 0, 0, 0, 0, added))
     pieces = pooled.chunk(parts, dim=1)
-    zeros = torch.zeros_like(pieces[0])
+    zeros = torch.zeros_like(pieces[0][:, :added])
     return torch.cat([piece for part in pieces for piece in (part, zeros)], dim=1)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from anyslice.config.scale import Recipe, Run, hyperparameters
-from anyslice.datasets.dataset import Dataset
+from anyslice.datasets.dataset import Augmentation, Dataset
 from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
@@ -149,9 +149,9 @@ def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> A
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 1: it drops after the given fractions."""
-    drops = sum(epoch > round(fraction * recipe.epochs) for fraction in recipe.lr_drops)
-    return recipe.learning_rate * recipe.lr_factor**drops
+    """The learning rate of an epoch, counted from 1: it drops after the milestones."""
+    drops = sum(epoch > milestone for milestone in recipe.milestone_epochs)
+    return recipe.learning_rate * recipe.gamma**drops
 
 
 def train_epoch(
@@ -179,7 +179,7 @@ def train_epoch(
         epoch=state.epoch,
         batch_size=recipe.batch_size,
         device=device,
-        padding=recipe.padding,
+        augmentation=Augmentation(recipe.flip, recipe.padding, recipe.large_images),
         start_step=first,
         rank=processes.rank,
         world=processes.world,
