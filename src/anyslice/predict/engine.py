@@ -171,6 +171,12 @@ def onnx_is_installed() -> bool:
     return all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
 
 
+def require_onnx() -> None:
+    """Raise ValueError unless it is there."""
+    if not onnx_is_installed():
+        raise ValueError("ONNX is not installed; install it with: pip install 'anyslice[onnx]'")
+
+
 def exporter() -> str:
     """What exports, with versions: another one may export another graph."""
     return f"torch {version('torch')}, onnxscript {version('onnxscript')}"

@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from anyslice.costs.bench import machine, take_turns
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.predict.cache import cached_path, keep_cached, read_cached
 from anyslice.predict.engine import Engine, Features
+from anyslice.predict.run_folder import TrainedRun
 
 ROUNDS = 100
 SECONDS = 4.0
@@ -85,16 +87,8 @@ def latency_table(
 
 
 def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable:
-    """Time all sub-networks and steps in turns, after a first round that does not count."""
-    side = network.image_size
-    images = torch.zeros(batch, network.image_channels, side, side)
-    actions = actions_of(network, engine, images)
-    take_turns(actions, 1)
-    start = time.perf_counter()
-    take_turns(actions, 1)
-    fitting = SECONDS / max(time.perf_counter() - start, 1e-9)
-    rounds = max(LEAST, min(ROUNDS, int(fitting)))
-    found = {name: _latency(times) for name, times in take_turns(actions, rounds).items()}
+    """Time all sub-networks and steps."""
+    rounds, found = time_in_turns(actions_of(network, engine, zeros(network, batch)))
     names = range(1, network.K + 1)
     return LatencyTable(
         engine=engine.name,
@@ -104,6 +98,24 @@ def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable
         subnetworks=tuple(found[f"subnetwork {k}"] for k in names),
         steps=tuple(found[f"step {k}"] for k in names if f"step {k}" in found),
     )
+
+
+def time_in_turns(
+    actions: Mapping[str, Callable[[], object]],
+) -> tuple[int, dict[str, Latency]]:
+    """Rounds and what each action takes; the first two rounds do not count."""
+    take_turns(actions, 1)
+    start = time.perf_counter()
+    take_turns(actions, 1)
+    fitting = SECONDS / max(time.perf_counter() - start, 1e-9)
+    rounds = max(LEAST, min(ROUNDS, int(fitting)))
+    return rounds, {name: _latency(s) for name, s in take_turns(actions, rounds).items()}
+
+
+def zeros(network: AnytimeNetwork, batch: int) -> Tensor:
+    """Images of the network's format."""
+    side = network.image_size
+    return torch.zeros(batch, network.image_channels, side, side)
 
 
 def actions_of(
@@ -122,6 +134,57 @@ def actions_of(
         _, left[k] = engine.step(k, images, left[k - 1])
 
     return actions | {f"step {k}": lambda k=k: step(k) for k in range(1, network.K + 1)}
+
+
+def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict[str, Any]]:
+    """One row for each sub-network and way to run it, all timed in turns.
+
+    "eager" is what public code does: PyTorch's modules called one by one. "all exits" is what the
+    public ports of networks with early exits do: they compute all, whichever is used.
+
+    Args:
+        run: a trained run.
+        engine: see Engine.
+        batch: images of a call.
+    """
+    network, images = run.network, zeros(run.network, batch)
+    ours = actions_of(network, engine, images)
+    modules = {k: network.subnetwork(k).eval() for k in range(1, network.K + 1)}
+    eager = {f"eager {k}": _eager(module, images) for k, module in modules.items()}
+    public = {"all exits": _eager(network, images)}
+    rounds, found = time_in_turns({**ours, **eager, **public})
+    rows = []
+    for k in modules:
+        ways = {
+            engine.name: found[f"subnetwork {k}"],
+            "eager": found[f"eager {k}"],
+            "all exits": found["all exits"],
+        }
+        for way, latency in ways.items():
+            rows.append(
+                {
+                    "run": run.name,
+                    "family": run.family,
+                    "subnetwork": k,
+                    "macs": run.deployment.macs[k - 1],
+                    "error": run.test_error[k - 1][0],
+                    "batch": batch,
+                    "engine": way,
+                    "milliseconds": latency.median,
+                    "lower_quartile": latency.quartiles[0],
+                    "upper_quartile": latency.quartiles[1],
+                    "rounds": rounds,
+                }
+            )
+    return rows
+
+
+def _eager(module: nn.Module, images: Tensor) -> Callable[[], object]:
+    def call() -> object:
+        with torch.inference_mode():
+            return module(images)
+
+    return call
 
 
 def is_interruptible(network: AnytimeNetwork) -> bool:

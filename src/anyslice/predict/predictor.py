@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,7 @@ from anyslice.predict.engine import (
     TorchEngine,
     exporter,
     onnx_is_installed,
+    require_onnx,
 )
 from anyslice.predict.errors import BudgetError
 from anyslice.predict.images import Picture, to_input
@@ -81,6 +82,7 @@ class AnytimePredictor:
         self.K = run.network.K
         self.classes = tuple(tuple(map(spoken, level.names)) for level in run.deployment.levels)
         self.interruptible = is_interruptible(run.network)
+        self._milliseconds_of_naming = lru_cache(maxsize=None)(self._time_naming)
         self._table = lru_cache(maxsize=None)(
             lambda batch: latency_table(run.network, engine, run.weights_sha256, batch)
         )
@@ -258,27 +260,39 @@ class AnytimePredictor:
         """The last answer that is expected to be there in time; the thinnest at any rate."""
         begin = time.perf_counter()
         table = self.latency(_measured_batch(len(inputs)))
-        start += time.perf_counter() - begin  # the first call of its size measures: not the user's
+        naming = self._milliseconds_of_naming(len(inputs))
+        start += time.perf_counter() - begin  # measured at the first call of this size only
         calls = -(-len(inputs) // LARGEST_BATCH)
 
         def left() -> float:
-            return deadline - 1e3 * (time.perf_counter() - start)
+            return deadline - naming - 1e3 * (time.perf_counter() - start)
 
         if self.interruptible and calls == 1:
-            answers = self._refined(inputs)
-            k, logits = next(answers)
+            refined = self._refined(inputs)
+            k, logits = next(refined)
             while k < self.K and table.steps[k].high <= left():
-                k, logits = next(answers)
+                k, logits = next(refined)
             macs = self.run.deployment.cumulative_macs[k - 1]
         else:
             remaining = left()
             fitting = [calls * latency.high <= remaining for latency in table.subnetworks]
             k = max((k for k, fits in enumerate(fitting, start=1) if fits), default=1)
             logits, macs = self._run(k, inputs), self.run.deployment.macs[k - 1]
-        late = max(0.0, -left())
-        spent = 1e3 * (time.perf_counter() - start)
         level = self._level(k, accuracy, below)
-        return self._answers(logits, level, k, [macs] * len(inputs), spent, late)
+        answers = self._answers(logits, level, k, [macs] * len(inputs), 0.0)
+        spent = 1e3 * (time.perf_counter() - start)
+        late = max(0.0, spent - deadline)
+        return [replace(answer, milliseconds=spent, late=late) for answer in answers]
+
+    def _time_naming(self, images: int) -> float:
+        """What it takes to make answers of logits."""
+        logits = tuple(np.zeros((images, len(names)), np.float32) for names in self.classes)
+        seconds = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            self._answers(logits, 1, 1, [0] * images, 0.0)
+            seconds.append(time.perf_counter() - begin)
+        return 1e3 * max(seconds)
 
     def _confident(
         self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
@@ -341,7 +355,6 @@ class AnytimePredictor:
         k: int,
         macs: Sequence[int],
         milliseconds: float,
-        late: float = 0.0,
     ) -> list[Prediction]:
         names = self.classes[level - 1]
         answers = []
@@ -351,7 +364,7 @@ class AnytimePredictor:
             label = names[order[0]]
             answers.append(
                 Prediction(
-                    label, probabilities[label], probabilities, level, k, spent, milliseconds, late
+                    label, probabilities[label], probabilities, level, k, spent, milliseconds
                 )
             )
         return answers
@@ -365,10 +378,7 @@ def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engi
     """
     if name == "torch" or (name == "auto" and (device.type != "cpu" or not onnx_is_installed())):
         return TorchEngine(run.network, device)
-    if not onnx_is_installed():
-        raise ValueError(
-            "ONNX Runtime is not installed; install it with pip install anyslice[onnx]"
-        )
+    require_onnx()
     if device.type != "cpu":
         raise ValueError(f"ONNX Runtime is used on the CPU only, not on {device}; use engine torch")
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anyslice.config.checked_yaml import ParameterError, check
-from anyslice.config.families import TorchvisionParams
+from anyslice.config.families import FAMILIES, TorchvisionParams
 from anyslice.config.scale import Run, hyperparameters
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment
@@ -26,6 +26,7 @@ class TrainedRun:
 
     Attributes:
         name: "<dataset>/<run> seed <n>".
+        family: the network family's name in tables and legends.
         network: with its trained weights, in eval mode, on the CPU.
         deployment: image format, label levels, costs, calibration.
         accuracy: in 0 ... 1, on validation images; accuracy[k - 1][d - 1] of sub-network k at level
@@ -35,6 +36,7 @@ class TrainedRun:
     """
 
     name: str
+    family: str
     network: AnytimeNetwork
     deployment: Deployment
     accuracy: tuple[tuple[float, ...], ...]
@@ -56,6 +58,7 @@ def load_run(folder: Path) -> TrainedRun:
         run = check(Run, metrics["parameters"], path, ("parameters",))
         trained = TrainedRun(
             name=f"{metrics['run']} seed {metrics['seed']}",
+            family=FAMILIES[run.network.name].label,
             network=_build(run, deployment),
             deployment=deployment,
             accuracy=tuple(
