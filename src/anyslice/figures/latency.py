@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from anyslice.config.families import labelled
-from anyslice.figures.curves import legend_right, macs_axis
+from anyslice.figures.curves import legend_right, log_axis, macs_axis
 from anyslice.figures.style import PAGE, Face, print_style, save
 
 LINES = {"eager": "--", "all exits": ":"}
@@ -37,7 +37,8 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
         panels[0].set_ylabel("top-1 error (%)")
         for axes, batch in zip(panels[1:], batches, strict=True):
             _plot(axes, table[table.batch == batch], "milliseconds")
-            axes.set(xscale="log", xlabel="milliseconds", title=f"batch {batch}")
+            log_axis(axes)
+            axes.set(xlabel="milliseconds", title=f"batch {batch}")
         legend_right(panels[-1])
         notes = (
             f"solid: {engine}; dashed: eager PyTorch {machine['torch']}; dotted: eager, all exits; "
