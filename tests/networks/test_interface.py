@@ -129,6 +129,27 @@ def test_refining_step_by_step_gives_each_subnetworks_logits(name, classes):
         assert_same(logits, network.subnetwork(k)(x))
 
 
+@pytest.mark.parametrize("name", INTERRUPTIBLE)
+@pytest.mark.parametrize("classes", [5, (5, 3)])
+def test_a_step_needs_the_images_and_what_the_step_before_left(name, classes):
+    network = trained_a_little(small(name, classes=classes))
+    x = images(network)
+    features = ()
+    for k, step in enumerate(network.steps(), start=1):
+        logits, *features = step(x, *features)
+        for ours, theirs in zip(levels(logits), levels(network.subnetwork(k)(x)), strict=True):
+            assert torch.equal(ours, theirs)
+    assert not features  # nothing comes after the last
+
+
+@every_network
+def test_a_dense_subnetwork_is_the_same_function(name):
+    network = trained_a_little(small(name))
+    x = images(network)
+    for k in range(1, network.K + 1):
+        assert_same(network.dense_subnetwork(k)(x), network.subnetwork(k)(x))
+
+
 @pytest.mark.parametrize("name", [n for n in INTERRUPTIBLE if n != "msdnet, original heads"])
 def test_all_steps_cost_the_full_network_and_the_other_heads(name):
     class AllSteps(torch.nn.Module):

@@ -17,7 +17,7 @@ from anyslice.config.families import MSDNetParams
 from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
-from anyslice.jobs.train import choose_device, level_maps_of, run_training
+from anyslice.jobs.train import choose_device, label_levels_of, run_training
 from anyslice.kernels import residual_block as fused
 from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train
@@ -161,7 +161,7 @@ def test_two_processes_train_as_one(short, data, together, name):
     else:
         run = short.run(f"fashion-mnist-short/{name}")
     run = replace(run, recipe=replace(run.recipe, epochs=1))
-    maps = level_maps_of(run, data, None)
+    maps = [level.labels for level in label_levels_of(run, data, None)]
     first, second = together(_train, run, data, maps)
     alone = _train(run, data, maps)
     for key, tensor in alone[0].items():

@@ -19,7 +19,7 @@ from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of, seed_folde
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.lock import sole_process
 from anyslice.jobs.session import ResumableSession
-from anyslice.jobs.train import Folders, level_maps_of, run_training
+from anyslice.jobs.train import Folders, label_levels_of, run_training
 from anyslice.training.loop import train
 
 CPU = torch.device("cpu")
@@ -62,7 +62,7 @@ def session(tmp_path, identity):
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext", "fixed", "hierarchical", "plain"])
 def test_stopping_at_any_point_changes_nothing(short, data, session, name):
     run, dataset = short.run(f"fashion-mnist-short/{name}"), open_dataset(data)
-    maps = level_maps_of(run, data, None)
+    maps = [level.labels for level in label_levels_of(run, data, None)]
     calm = train(run, dataset, 1, device=CPU, level_maps=maps)
     draw, stops = random.Random(name), 0
     while True:

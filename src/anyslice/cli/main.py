@@ -8,10 +8,13 @@ from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, pages, runs
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
+from anyslice.cli.export import export
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
 from anyslice.cli.hours import hours
+from anyslice.cli.latency import latency
 from anyslice.cli.make import make
+from anyslice.cli.predict import predict
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
@@ -21,7 +24,7 @@ from anyslice.cli.verify import verify
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="anyslice")
 def main() -> None:
-    """Anytime prediction with thin sub-networks: data, training, FLOPs, figures.
+    """Anytime prediction with thin sub-networks: data, training, prediction, FLOPs, figures.
 
     Snakemake calls these verbs; each also works by itself.
     """
@@ -34,6 +37,9 @@ for verb in (
     taxonomy_figure,
     train,
     status,
+    predict,
+    export,
+    latency,
     flops,
     hours,
     figure,

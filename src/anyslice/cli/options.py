@@ -29,3 +29,22 @@ def fail_clearly(verb: F) -> F:
             raise click.ClickException(str(error)) from error
 
     return wrapper  # type: ignore[return-value]
+
+
+def prediction_options(verb: F) -> F:
+    """The options that say what runs a trained network."""
+    for option in (
+        click.option("--threads", type=click.IntRange(min=1), help="CPU threads."),
+        click.option(
+            "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["auto", "onnxruntime", "torch"]),
+            default="auto",
+            show_default=True,
+            help="auto: on the CPU ONNX Runtime if it is installed, else PyTorch.",
+        ),
+    ):
+        verb = option(verb)
+    return verb

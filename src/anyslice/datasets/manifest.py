@@ -30,6 +30,8 @@ class Manifest:
         image_channels: 1 or 3.
         mean: of each channel, black 0 and white 1.
         std: likewise.
+        pad: see Description.
+        shrink: see Description.
         counts: images of each part.
         classes: names in the order of the labels.
         levels: from fine to coarse, for each the label names; the first are the classes.
@@ -49,6 +51,8 @@ class Manifest:
     image_channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    pad: int
+    shrink: int
     counts: Counts
     classes: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]

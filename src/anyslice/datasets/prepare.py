@@ -189,6 +189,8 @@ def describe(
         image_channels=description.image_channels,
         mean=description.mean,
         std=description.std,
+        pad=description.pad,
+        shrink=description.shrink,
         counts=description.counts,
         classes=description.classes,
         levels=(description.classes, *(tuple(level) for level in description.levels)),

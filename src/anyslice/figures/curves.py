@@ -61,13 +61,18 @@ def plot_mean(
 
 def macs_axis(axes: Axes) -> None:
     """MACs along x, logarithmic."""
+    log_axis(axes)
+    axes.set_xlabel("MACs")
+
+
+def log_axis(axes: Axes) -> None:
+    """A logarithmic x axis whose ticks are round numbers."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     steps = (1.0, 2.0, 5.0) if high > 8 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
     axes.xaxis.set_major_locator(LogLocator(subs=steps))
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("MACs")
 
 
 def count_axis(axes: Axes, count: int, label: str) -> None:

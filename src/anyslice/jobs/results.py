@@ -16,14 +16,16 @@ from torch import Tensor
 
 from anyslice.config.families import NetworkParams
 from anyslice.config.scale import Run
-from anyslice.files import read_json, remove_half_written, write_atomically, write_json
+from anyslice.files import read_json, remove_half_written, sha256, write_atomically, write_json
+from anyslice.jobs.deployment import Deployment
 from anyslice.jobs.identity import Identity
 from anyslice.training.loop import Trained
 from anyslice.training.state import Epoch
 
 PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
 METRICS = "metrics.json"
-FILES = ("model.safetensors", "predictions.safetensors", "history.csv", "errors.json", METRICS)
+WEIGHTS = "model.safetensors"
+FILES = (WEIGHTS, "predictions.safetensors", "history.csv", "errors.json", METRICS)
 """What a finished training leaves, in the order in which it is written."""
 
 
@@ -32,6 +34,7 @@ def write_training(
     trained: Trained,
     run: Run,
     identity: Identity,
+    deployment: Deployment,
     *,
     scale: str,
     execution: dict[str, Any],
@@ -43,10 +46,11 @@ def write_training(
         trained: the outcome.
         run: the parameters in force.
         identity: what the training is.
+        deployment: what it takes to use the network on new images.
         scale: the scale's name.
         execution: device, processes and options it ran with.
     """
-    _write_tensors(folder / "model.safetensors", trained.network.state_dict())
+    _write_tensors(folder / WEIGHTS, trained.network.state_dict())
     _write_tensors(
         folder / "predictions.safetensors",
         {
@@ -57,7 +61,9 @@ def write_training(
     with write_atomically(folder / "history.csv") as path:
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
     write_json(folder / "errors.json", ends(trained))
-    write_json(folder / METRICS, metrics(trained, run, identity, scale=scale, execution=execution))
+    use = {"weights_sha256": sha256(folder / WEIGHTS), "deployment": asdict(deployment)}
+    found = metrics(trained, run, identity, scale=scale, execution=execution)
+    write_json(folder / METRICS, found | use)
 
 
 def is_finished(folder: Path, identity: Identity) -> bool:

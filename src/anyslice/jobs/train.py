@@ -17,6 +17,7 @@ from anyslice.datasets import open_dataset
 from anyslice.datasets.manifest import read_manifest
 from anyslice.files import clear_write_errors, read_json, sha256
 from anyslice.jobs.checkpoint import Checkpoints
+from anyslice.jobs.deployment import LabelLevel, deployment_of
 from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of, seed_folder
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
@@ -116,7 +117,9 @@ class _Job:
         options.check(self.device, processes.world)
         decoders = scale.threads - 1 if self.device.type == "cuda" else 0
         self.dataset = open_dataset(folders.data, workers=decoders)
-        self.level_maps = level_maps_of(self.training, folders.data, folders.taxonomy)
+        self.levels = label_levels_of(self.training, folders.data, folders.taxonomy)
+        maps = [list(level.labels) for level in self.levels]
+        self.level_maps = maps if self.training.hierarchy else None
         self.identity = Identity(
             run=name,
             seed=seed,
@@ -184,12 +187,16 @@ class _Job:
             options=self.options,
         )
         if self.leads:
+            network = trained.network.to(self.device)
+            deployment = deployment_of(network, self.dataset, self.dataset.manifest, self.levels)
+            network.cpu()
             with clear_write_errors(self.folders.output):
                 write_training(
                     self.folders.output,
                     trained,
                     self.training,
                     self.identity,
+                    deployment,
                     scale=self.scale.name,
                     execution=self._execution(),
                 )
@@ -273,8 +280,8 @@ def choose_device(gpus: int) -> torch.device:
     return device
 
 
-def level_maps_of(run: Run, data: Path, taxonomy: Path | None) -> list[list[int]] | None:
-    """For each label level the label of every class if the run is hierarchical, or None.
+def label_levels_of(run: Run, data: Path, taxonomy: Path | None) -> list[LabelLevel]:
+    """The label levels that a run is trained on, fine to coarse: the classes alone, or a hierarchy.
 
     Args:
         run: see Run.hierarchy.
@@ -282,20 +289,24 @@ def level_maps_of(run: Run, data: Path, taxonomy: Path | None) -> list[list[int]
         taxonomy: a taxonomy.json, or None for the levels that the data set itself defines.
 
     Raises:
-        ValueError: if there is one level only, or the taxonomy is of other classes.
+        ValueError: if a hierarchy has one level only, or the taxonomy is of other classes.
     """
-    if not run.hierarchy:
-        return None
     manifest = read_manifest(data, verify=False)
-    if taxonomy is None:
-        maps = [list(labels) for labels in manifest.level_labels]
+    if run.hierarchy and taxonomy is not None:
+        levels = [
+            LabelLevel(tuple(level["names"]), tuple(level["labels"]))
+            for level in read_json(taxonomy)["levels"]
+        ]
     else:
-        maps = [level["labels"] for level in read_json(taxonomy)["levels"]]
+        pairs = zip(manifest.levels, manifest.level_labels, strict=True)
+        levels = [LabelLevel(names, labels) for names, labels in pairs]
+    if not run.hierarchy:
+        return levels[:1]
     source = taxonomy or data
-    if any(len(labels) != len(manifest.classes) for labels in maps):
+    if any(len(level.labels) != len(manifest.classes) for level in levels):
         raise ValueError(f"{source} does not label the {len(manifest.classes)} classes of {data}")
-    if len(maps) < 2:
+    if len(levels) < 2:
         raise ValueError(
             f"the run is hierarchical, but {source} has one label level only; give --taxonomy"
         )
-    return maps
+    return levels

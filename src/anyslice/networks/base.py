@@ -66,8 +66,20 @@ class AnytimeNetwork(nn.Module, ABC):
             ValueError: if k is not in 1 ... K.
         """
 
-    def refine(self, images: Tensor) -> Iterator[Logits]:
-        """Logits of sub-network 1, 2, ... K, each step computing only what is new.
+    def dense_subnetwork(self, k: int) -> nn.Module:
+        """The same function as `subnetwork(k)` in the fewest calls, though it may multiply zeros.
+
+        Raises:
+            ValueError: if k is not in 1 ... K.
+        """
+        return self.subnetwork(k)
+
+    def steps(self) -> list[nn.Module]:
+        """K modules, each computing what its sub-network adds to the one before (eval mode).
+
+        Step k takes the images and the features that step k - 1 left (none for k = 1), and gives
+        a tuple: the `Logits` of sub-network k, then the features it leaves; the last leaves none.
+        The modules share the network's weights.
 
         Raises:
             TypeError: if the network is not interruptible (its sub-networks share no results).
@@ -77,15 +89,31 @@ class AnytimeNetwork(nn.Module, ABC):
             "results. Use subnetwork(k), or IS-ResNeXt, MSDNet or a shallow ResNeXt."
         )
 
+    def refine(self, images: Tensor) -> Iterator[Logits]:
+        """Logits of sub-network 1, 2, ... K, each step computing only what is new.
+
+        All K steps together cost the full network and the K heads.
+
+        Raises:
+            TypeError: if the network is not interruptible.
+            RuntimeError: in training mode, where BN would see the images of one batch.
+        """
+        steps = self.steps()
+        if self.training:
+            raise RuntimeError("refine() needs eval mode: call network.eval() first")
+        return _refine(steps, images)
+
     def check_k(self, k: int) -> None:
         """Raise ValueError unless k is in 1 ... K."""
         if not 1 <= k <= self.K:
             raise ValueError(f"there is no sub-network {k}: k must be in 1 ... {self.K}")
 
-    def check_eval(self) -> None:
-        """Raise RuntimeError in training mode, where BN would see the images of one batch."""
-        if self.training:
-            raise RuntimeError("refine() needs eval mode: call network.eval() first")
+
+def _refine(steps: Sequence[nn.Module], images: Tensor) -> Iterator[Logits]:
+    features: Sequence[Tensor] = ()
+    for step in steps:
+        logits, *features = step(images, *features)
+        yield logits
 
 
 class Standalone(nn.Module):

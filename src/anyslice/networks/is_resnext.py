@@ -12,15 +12,15 @@ it must be: what sub-network k computes, sub-network k + 1 uses again. So one fo
 all outputs, one backward pass the gradient of equation (1), and the network is interruptible.
 
 The weights of conv1 are kept as K blocks, so no zero is stored. Training puts them into one dense
-convolution, which is faster than K narrow ones; `subnetwork(k)` and `refine` run the narrow ones,
+convolution, which is faster than K narrow ones; `subnetwork(k)` and the steps run the narrow ones,
 so they multiply no zero.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -96,27 +96,29 @@ class SparseBlock(nn.Module):
             tuple(fused.norm_of(norm, norm.num_features) for norm in norms),
         )
 
-    def step(self, x: Tensor, k: int, normalised: list[Tensor]) -> Tensor:
+    def step(self, x: Tensor, k: int, before: Tensor | None) -> tuple[Tensor, Tensor]:
         """The k-th sub-feature of the output, reusing what the steps before k left (eval mode).
 
         Args:
             x: (N, W / K, H, W), the k-th sub-feature of the input.
             k: 1 ... K.
-            normalised: relu(bn1(x_j)) for j < k; the k-th is appended.
+            before: relu(bn1([x_1; ...; x_(k-1)])), (N, (k - 1) W / K, H, W); None for k = 1.
+
+        Returns:
+            (N, W / K, H, W), and relu(bn1([x_1; ...; x_k])).
         """
         wide = part_of(self.norm1.num_features, k, self.K)
         narrow = part_of(self.norm2.num_features, k, self.K)
-        normalised.append(norm_relu(x, self.norm1, wide, training=False))
-        a = F.conv2d(torch.cat(normalised, dim=1), self.conv1.parts[k - 1])
+        normalised = append(before, norm_relu(x, self.norm1, wide, training=False))
+        a = F.conv2d(normalised, self.conv1.parts[k - 1])
         b = F.conv2d(
             norm_relu(a, self.norm2, narrow, training=False),
             self.conv2.weight[narrow],
             padding=1,
             groups=self.conv2.groups // self.K,
         )
-        return x + F.conv2d(
-            norm_relu(b, self.norm3, narrow, training=False), self.conv3.weight[wide]
-        )
+        y = x + F.conv2d(norm_relu(b, self.norm3, narrow, training=False), self.conv3.weight[wide])
+        return y, normalised
 
     def first(self, k: int) -> SparseBlock:
         """A copy with the weights of the first k sub-features only."""
@@ -145,18 +147,75 @@ def blocks_of(stages: nn.ModuleList) -> list[list[SparseBlock]]:
     return [list(cast(Iterable[SparseBlock], blocks)) for blocks in stages]
 
 
-def sub_features(stem: Stem, stages: nn.ModuleList, K: int, images: Tensor) -> Iterator[Tensor]:
-    """The last block's output, sub-feature by sub-feature: K tensors (N, W_last / K, H, W)."""
-    caches: dict[nn.Module, list[Tensor]] = {
-        block: [] for blocks in blocks_of(stages) for block in blocks
-    }
+def append(before: Tensor | None, x: Tensor) -> Tensor:
+    """The channels of both, one after the other."""
+    return x if before is None else torch.cat([before, x], dim=1)
+
+
+def all_sub_features(stem: Stem, stages: nn.ModuleList, K: int, images: Tensor) -> Tensor:
+    """The last block's output, (N, W_last, H, W), each block's conv1 as one that holds zeros."""
+    x: Tensor = stem(images)
+    for s, blocks in enumerate(blocks_of(stages)):
+        x = downscale(x, blocks[0].norm1.num_features, parts=K) if s else x
+        for block in blocks:
+            x = block(x)
+    return x
+
+
+def sub_feature(
+    stem: Stem, stages: nn.ModuleList, K: int, k: int, images: Tensor, before: Sequence[Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """Sub-feature k of the last block's output, (N, W_last / K, H, W).
+
+    Args:
+        stem: of the network.
+        stages: of the network.
+        K: of the network.
+        k: 1 ... K.
+        images: (N, channels, H, W).
+        before: what the call for k - 1 left; empty for k = 1.
+
+    Returns:
+        The sub-feature, and for each block relu(bn1(x)) of the first k sub-features of its input.
+    """
+    left: list[Tensor] = []
+    x = stem(images, part_of(stem.conv.out_channels, k, K))
+    for s, blocks in enumerate(blocks_of(stages)):
+        x = downscale(x, blocks[0].norm1.num_features // K) if s else x
+        for block in blocks:
+            x, normalised = block.step(x, k, before[len(left)] if before else None)
+            left.append(normalised)
+    return x, left
+
+
+def one_sub_feature_after_the_other(
+    stem: Stem, stages: nn.ModuleList, K: int, images: Tensor
+) -> Tensor:
+    """As `all_sub_features`, by narrow convolutions, so that no zero is multiplied (eval mode)."""
+    features: list[Tensor] = []
+    left: list[Tensor] = []
     for k in range(1, K + 1):
-        x = stem(images, part_of(stem.conv.out_channels, k, K))
-        for s, blocks in enumerate(blocks_of(stages)):
-            x = downscale(x, blocks[0].norm1.num_features // K) if s else x
-            for block in blocks:
-                x = block.step(x, k, caches[block])
-        yield x
+        x, left = sub_feature(stem, stages, K, k, images, left)
+        features.append(x)
+    return torch.cat(features, dim=1)
+
+
+class SparseStep(nn.Module):
+    """What sub-network k adds to sub-network k - 1: sub-feature k of every block, and head k.
+
+    It leaves what `sub_feature` leaves, and the first k sub-features of the last block's output.
+    """
+
+    def __init__(self, network: ISResNeXt, k: int) -> None:
+        super().__init__()
+        self.stem, self.stages, self.head = network.stem, network.stages, network.heads[k - 1]
+        self.K, self.k = network.K, k
+
+    def forward(self, images: Tensor, *before: Tensor) -> tuple[Any, ...]:
+        """See `AnytimeNetwork.steps`."""
+        x, left = sub_feature(self.stem, self.stages, self.K, self.k, images, before[:-1])
+        features = append(before[-1] if before else None, x)
+        return self.head(features), *((*left, features) if self.k < self.K else ())
 
 
 def _first(x: Tensor, width: int) -> Tensor:
@@ -167,11 +226,17 @@ def _first(x: Tensor, width: int) -> Tensor:
 
 
 class SparseSubnetwork(nn.Module):
-    """Sub-network k of an IS-ResNeXt: its first k sub-features and its head, nothing else."""
+    """Sub-network k of an IS-ResNeXt: its first k sub-features and its head, nothing else.
 
-    def __init__(self, network: ISResNeXt, k: int) -> None:
+    Args:
+        network: the whole.
+        k: 1 ... K.
+        dense: run each block's conv1 as one convolution that holds zeros, not as k narrow ones.
+    """
+
+    def __init__(self, network: ISResNeXt, k: int, *, dense: bool = False) -> None:
         super().__init__()
-        self.k = k
+        self.k, self.dense = k, dense
         width = k * network.W // network.K
         weight = network.stem.conv.weight[:width]
         self.stem = Stem(network.image_channels, width, network.image_size).to(weight)
@@ -185,8 +250,8 @@ class SparseSubnetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
-        features = list(sub_features(self.stem, self.stages, self.k, images))
-        logits: Logits = self.head(torch.cat(features, dim=1))
+        every = all_sub_features if self.dense else one_sub_feature_after_the_other
+        logits: Logits = self.head(every(self.stem, self.stages, self.k, images))
         return logits
 
 
@@ -233,30 +298,20 @@ class ISResNeXt(AnytimeNetwork):
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K sub-networks from one pass, thinnest first."""
-        x = self.stem(images)
-        for s, blocks in enumerate(blocks_of(self.stages)):
-            x = downscale(x, blocks[0].norm1.num_features, parts=self.K) if s else x
-            for block in blocks:
-                x = block(x)
+        x = all_sub_features(self.stem, self.stages, self.K, images)
         width = x.shape[1] // self.K
         return [head(_first(x, k * width)) for k, head in enumerate(self.heads, start=1)]
 
-    def refine(self, images: Tensor) -> Iterator[Logits]:
-        """Logits of sub-network 1, 2, ... K, each step computing one more sub-feature.
-
-        All K steps together cost the full network and the K heads. Eval mode only: BN must not
-        see batch statistics.
-
-        Raises:
-            RuntimeError: in training mode.
-        """
-        self.check_eval()
-        features: list[Tensor] = []
-        for x in sub_features(self.stem, self.stages, self.K, images):
-            features.append(x)
-            yield self.heads[len(features) - 1](torch.cat(features, dim=1))
+    def steps(self) -> list[nn.Module]:
+        """Step k computes sub-feature k of every block, and head k."""
+        return [SparseStep(self, k) for k in range(1, self.K + 1)]
 
     def subnetwork(self, k: int) -> nn.Module:
         """The first k sub-features and head k, as a module that stores and multiplies no zero."""
         self.check_k(k)
         return SparseSubnetwork(self, k).train(self.training)
+
+    def dense_subnetwork(self, k: int) -> nn.Module:
+        """As `subnetwork`, with one convolution in place of k: more products in less time."""
+        self.check_k(k)
+        return SparseSubnetwork(self, k, dense=True).train(self.training)

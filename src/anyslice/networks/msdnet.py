@@ -20,11 +20,11 @@ al., Section 4) leaves them for later. The logits are the same; exit 1 of the CI
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -163,6 +163,37 @@ class Exit(nn.Module):
         return logits
 
 
+class GridStep(nn.Module):
+    """What an exit adds to the one before it.
+
+    Args:
+        network: the whole.
+        new: the cells to compute.
+        before: the cells whose features the step before left.
+        left: those whose features this one leaves, for the cells of later steps.
+        exit: whose head it has, counted from 0.
+    """
+
+    def __init__(
+        self,
+        network: MSDNet,
+        new: Sequence[Cell],
+        before: Sequence[Cell],
+        left: Sequence[Cell],
+        exit: int,
+    ) -> None:
+        super().__init__()
+        self.grid, self.head = network.grid, network.heads[exit]
+        self.exit_cell = network.exit_cells[exit]
+        self.new, self.before, self.left = tuple(new), tuple(before), tuple(left)
+
+    def forward(self, images: Tensor, *before: Tensor) -> tuple[Any, ...]:
+        """See `AnytimeNetwork.steps`."""
+        features = {IMAGE: images} | dict(zip(self.before, before, strict=True))
+        self.grid.compute(self.new, features)
+        return self.head(features[self.exit_cell]), *(features[cell] for cell in self.left)
+
+
 class MSDNet(AnytimeNetwork):
     """MSDNet; sub-network k is exit k.
 
@@ -274,26 +305,38 @@ class MSDNet(AnytimeNetwork):
         inner = width if self.image_size > LARGEST_SMALL_IMAGE else 128
         return make_head(width, self.classes, lambda w, labels: OriginalHead(w, inner, labels))
 
-    def _exits(self, images: Tensor) -> Iterator[Logits]:
-        features = {IMAGE: images}
-        for cells, exit_cell, head in zip(
-            self.cells_of_exit, self.exit_cells, self.heads, strict=True
-        ):
-            self.grid.compute([cell for cell in cells if cell not in features], features)
-            yield head(features[exit_cell])
-
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K exits from one pass, shallowest first."""
-        return list(self._exits(images))
+        features = {IMAGE: images}
+        exits: list[Logits] = []
+        for cells, exit_cell, head in zip(
+            self._new_cells(), self.exit_cells, self.heads, strict=True
+        ):
+            self.grid.compute(cells, features)
+            exits.append(head(features[exit_cell]))
+        return exits
 
-    def refine(self, images: Tensor) -> Iterator[Logits]:
-        """Logits of exit 1, 2, ... K, each step computing only the cells that are new.
+    def _new_cells(self) -> list[list[Cell]]:
+        """For each exit the cells on the way to it that none before it computed."""
+        done: set[Cell] = set()
+        new = []
+        for cells in self.cells_of_exit:
+            new.append([cell for cell in cells if cell not in done])
+            done.update(cells)
+        return new
 
-        Raises:
-            RuntimeError: in training mode.
-        """
-        self.check_eval()
-        return self._exits(images)
+    def steps(self) -> list[nn.Module]:
+        """Step k computes the cells that exit k needs and none before it did, and head k."""
+        new = self._new_cells()
+        before: list[Cell] = []
+        steps: list[nn.Module] = []
+        for k in range(self.K):
+            later = {s for cells in new[k + 1 :] for cell in cells for s in self.grid.sources[cell]}
+            later |= set(self.exit_cells[k + 1 :])
+            left = [cell for cell in (*before, *new[k]) if cell in later]
+            steps.append(GridStep(self, new[k], before, left, k))
+            before = left
+        return steps
 
     def subnetwork(self, k: int) -> nn.Module:
         """Exit k with the cells up to it; with `lazy`, only those that it needs."""

@@ -8,7 +8,8 @@ compares the two.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -54,6 +55,21 @@ class ShallowSubnetwork(nn.Module):
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
         logits: Logits = self.head(self.segments(self.stem(images)))
         return logits
+
+
+class ShallowStep(nn.Module):
+    """What exit k adds to exit k - 1; it leaves the features before head k."""
+
+    def __init__(self, network: ShallowResNeXt, k: int) -> None:
+        super().__init__()
+        self.stem = network.stem if k == 1 else None
+        self.segment, self.head = network.segments[k - 1], network.heads[k - 1]
+        self.last = k == network.K
+
+    def forward(self, images: Tensor, *before: Tensor) -> tuple[Any, ...]:
+        """See `AnytimeNetwork.steps`."""
+        x = self.segment(self.stem(images) if self.stem else before[0])
+        return self.head(x), *(() if self.last else (x,))
 
 
 class ShallowResNeXt(AnytimeNetwork):
@@ -112,24 +128,17 @@ class ShallowResNeXt(AnytimeNetwork):
             self.heads.append(make_head(factors[-1] * W, self.classes))
             begin = end
 
-    def _exits(self, images: Tensor) -> Iterator[Logits]:
-        x = self.stem(images)
-        for segment, head in zip(self.segments, self.heads, strict=True):
-            x = segment(x)
-            yield head(x)
-
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K exits from one pass, shallowest first."""
-        return list(self._exits(images))
+        x, exits = self.stem(images), []
+        for segment, head in zip(self.segments, self.heads, strict=True):
+            x = segment(x)
+            exits.append(head(x))
+        return exits
 
-    def refine(self, images: Tensor) -> Iterator[Logits]:
-        """Logits of exit 1, 2, ... K, each step computing one more block.
-
-        Raises:
-            RuntimeError: in training mode.
-        """
-        self.check_eval()
-        return self._exits(images)
+    def steps(self) -> list[nn.Module]:
+        """Step k computes one more block, step 1 the stem and two, and head k."""
+        return [ShallowStep(self, k) for k in range(1, self.K + 1)]
 
     def subnetwork(self, k: int) -> nn.Module:
         """The truncated ResNeXt that ends at exit k."""

@@ -1,0 +1,68 @@
+"""Error against measured time, beside the picture that MACs give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+
+from anyslice.config.families import labelled
+from anyslice.figures.curves import legend_right, log_axis, macs_axis
+from anyslice.figures.style import PAGE, Face, print_style, save
+
+LINES = {"eager": "--", "all exits": ":"}
+"""Other ways to run a network; the engine's own line is solid."""
+
+
+def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
+    """Draw the rows of `predict.latency.compare_with_eager`: <path> as .pdf and .png.
+
+    Args:
+        table: a row per run, sub-network, batch and way to run it.
+        machine: what it was measured on.
+        path: of either file.
+    """
+    batches = sorted(table.batch.unique())
+    engine = next(way for way in table.engine if way not in LINES)
+    with print_style():
+        figure, panels = plt.subplots(
+            1, 1 + len(batches), figsize=(PAGE, 2.9), sharey=True, layout="constrained"
+        )
+        _plot(panels[0], table[(table.batch == batches[0]) & (table.engine == engine)], "macs")
+        macs_axis(panels[0])
+        panels[0].set_ylabel("top-1 error (%)")
+        for axes, batch in zip(panels[1:], batches, strict=True):
+            _plot(axes, table[table.batch == batch], "milliseconds")
+            log_axis(axes)
+            axes.set(xlabel="milliseconds", title=f"batch {batch}")
+        legend_right(panels[-1])
+        notes = (
+            f"solid: {engine}; dashed: eager PyTorch {machine['torch']}; dotted: eager, all exits; "
+            f"medians of {table.rounds.min()} interleaved rounds or more, bars: quartiles; "
+            f"{machine['cpu']}, {machine['threads']} of {machine['cores']} threads"
+        )
+        Face("Error against MACs and against measured time", notes).put_on(figure)
+        save(figure, path.with_suffix(""))
+
+
+def _plot(axes: Axes, rows: pd.DataFrame, x: str) -> None:
+    for (_, of_family, of_way), line in rows.groupby(["run", "family", "engine"], sort=False):
+        family, way = str(of_family), str(of_way)
+        spread = None
+        if x == "milliseconds":
+            low, high = line[x] - line.lower_quartile, line.upper_quartile - line[x]
+            spread = [low.clip(lower=0), high.clip(lower=0)]
+        axes.errorbar(
+            line[x],
+            line.error,
+            xerr=spread,
+            color=labelled(family).colour,
+            marker=labelled(family).marker,
+            markersize=4,
+            linestyle=LINES.get(way, "-"),
+            label=None if way in LINES else family,
+        )

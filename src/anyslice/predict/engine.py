@@ -1,0 +1,186 @@
+"""What runs a network's sub-networks: PyTorch, or ONNX Runtime where it is installed.
+
+An engine takes images as float32 tensors on the CPU and gives logits as arrays, one (N, labels) for
+each level. The features between two steps are its own; it can pick rows of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from anyslice.networks.base import AnytimeNetwork
+from anyslice.networks.heads import levels
+
+EngineName = Literal["auto", "onnxruntime", "torch"]
+Part = Literal["subnetwork", "step"]
+LevelLogits = tuple[npt.NDArray[np.float32], ...]
+Features = Sequence[Any]
+
+
+class Engine(ABC):
+    """Runs sub-networks, each made ready when it is first asked for.
+
+    Attributes:
+        name: with its version; times measured with one are not those of another.
+    """
+
+    name: str
+
+    @abstractmethod
+    def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
+        """Logits of sub-network k."""
+
+    @abstractmethod
+    def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
+        """Logits of sub-network k, from the features that step k - 1 left, and what step k leaves.
+
+        Raises:
+            TypeError: if the network is not interruptible.
+        """
+
+    @abstractmethod
+    def select(self, features: Features, rows: Sequence[int]) -> Features:
+        """The features of some images."""
+
+
+class TorchEngine(Engine):
+    """PyTorch; on a GPU by CUDA graphs, one for each number of images.
+
+    Args:
+        network: in eval mode.
+        device: where to run.
+    """
+
+    def __init__(self, network: AnytimeNetwork, device: torch.device) -> None:
+        self.name = f"torch {torch.__version__} {device.type}"
+        self.device = device
+        network = network.to(device)
+        run = CudaGraphs if device.type == "cuda" else lambda module: module
+        self._subnetwork = lru_cache(maxsize=None)(
+            lambda k: run(network.dense_subnetwork(k).to(device).eval())
+        )
+        self._steps = lru_cache(maxsize=None)(lambda: [run(step) for step in network.steps()])
+
+    @torch.inference_mode()
+    def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
+        """See Engine."""
+        return _as_arrays(self._subnetwork(k)(images.to(self.device)))
+
+    @torch.inference_mode()
+    def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
+        """See Engine."""
+        logits, *left = self._steps()[k - 1](images.to(self.device), *before)
+        return _as_arrays(logits), left
+
+    def select(self, features: Features, rows: Sequence[int]) -> Features:
+        """See Engine."""
+        index = torch.tensor(rows, device=self.device)
+        return [feature[index] for feature in features]
+
+
+class CudaGraphs:
+    """A module whose kernels are recorded once for each shape of input and then replayed."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self._recorded: dict[Any, tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...], Any]] = {}
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        """What the module gives, in memory that the next call with such inputs overwrites."""
+        key = tuple(tensor.shape for tensor in inputs)
+        if key not in self._recorded:
+            self._recorded[key] = self._record(inputs)
+        graph, places, outputs = self._recorded[key]
+        for place, tensor in zip(places, inputs, strict=True):
+            place.copy_(tensor)
+        graph.replay()
+        return outputs
+
+    def _record(self, inputs: Sequence[Tensor]) -> tuple[torch.cuda.CUDAGraph, Any, Any]:
+        places = tuple(tensor.clone() for tensor in inputs)
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # cuDNN chooses its kernels before the recording
+            for _ in range(3):
+                self.module(*places)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = self.module(*places)
+        return graph, places, outputs
+
+
+class OnnxEngine(Engine):
+    """ONNX Runtime on the CPU.
+
+    Args:
+        model: gives the ONNX model of a sub-network ("subnetwork", k) or step ("step", k).
+        threads: of one call.
+    """
+
+    def __init__(self, model: Callable[[Part, int], bytes], threads: int) -> None:
+        import onnxruntime
+
+        self.name = f"onnxruntime {onnxruntime.__version__}"
+        self._ort = onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = lru_cache(maxsize=None)(
+            lambda part, k: onnxruntime.InferenceSession(
+                model(part, k), options, providers=["CPUExecutionProvider"]
+            )
+        )
+
+    def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
+        """See Engine."""
+        session = self._session("subnetwork", k)
+        return tuple(session.run(None, {"images": images.contiguous().numpy()}))
+
+    def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
+        """See Engine."""
+        session = self._session("step", k)
+        values = [self._ort.OrtValue.ortvalue_from_numpy(images.contiguous().numpy()), *before]
+        names = [place.name for place in session.get_inputs()]
+        outputs = [place.name for place in session.get_outputs()]
+        given = dict(zip(names, values[-len(names) :], strict=True))
+        found = session.run_with_ort_values(outputs, given)
+        D = sum(name.startswith("logits") for name in outputs)
+        return tuple(value.numpy() for value in found[:D]), found[D:]
+
+    def select(self, features: Features, rows: Sequence[int]) -> Features:
+        """See Engine."""
+        return [
+            self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(feature.numpy()[rows]))
+            for feature in features
+        ]
+
+
+def onnx_is_installed() -> bool:
+    """Whether what exports to ONNX and runs it is there."""
+    return all(find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime"))
+
+
+def require_onnx() -> None:
+    """Raise ValueError unless it is there."""
+    if not onnx_is_installed():
+        raise ValueError("ONNX is not installed; install it with: pip install 'anyslice[onnx]'")
+
+
+def exporter() -> str:
+    """What exports, with versions: another one may export another graph."""
+    return f"torch {version('torch')}, onnxscript {version('onnxscript')}"
+
+
+def _as_arrays(logits: Any) -> LevelLogits:
+    return tuple(of_level.cpu().numpy() for of_level in levels(logits))

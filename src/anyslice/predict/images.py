@@ -1,0 +1,158 @@
+"""From whatever a user calls an image to the network's input."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from anyslice.datasets.augmentation import Normalisation
+from anyslice.datasets.streaming import resize_and_crop_centre
+from anyslice.jobs.deployment import ImageFormat
+from anyslice.predict.errors import ImageError
+
+Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
+"""A file, an image of Pillow, or uint8 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."""
+
+SIXTEEN_BITS = 65535
+
+
+def to_input(pictures: Picture | Iterable[Picture] | Tensor, format: ImageFormat) -> Tensor:
+    """The normalised input of the network, float32 (N, channels, size, size).
+
+    Args:
+        pictures: one or several; or a tensor that is such an input already.
+        format: of the network's images.
+
+    Raises:
+        ImageError: if something is no image, or a tensor is not of that format.
+    """
+    if isinstance(pictures, Tensor):
+        return _checked(pictures, format)
+    if isinstance(pictures, str | Path | Image.Image | np.ndarray):
+        pictures = [pictures]
+    pixels = [to_pixels(picture, format) for picture in pictures]
+    if not pixels:
+        raise ImageError("there is no image: give at least one")
+    normalise = Normalisation.of(format.mean, format.std, format.size, torch.device("cpu"))
+    return normalise(torch.stack(pixels)).contiguous()
+
+
+def _checked(images: Tensor, format: ImageFormat) -> Tensor:
+    expected = (format.channels, format.size, format.size)
+    if images.dtype != torch.float32 or images.dim() != 4 or tuple(images.shape[1:]) != expected:
+        raise ImageError(
+            "a tensor must be normalised images, float32 "
+            f"(N, {', '.join(map(str, expected))}), not "
+            f"{str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}; "
+            "pixels are given as uint8 arrays of NumPy, or as images of Pillow"
+        )
+    if not len(images):
+        raise ImageError("there is no image: give at least one")
+    return images
+
+
+def to_pixels(picture: Picture, format: ImageFormat) -> Tensor:
+    """Pixels as the network's data set stores them, uint8 (size, size, channels).
+
+    The central square is what the network sees: of images that were stored as tensors the whole
+    square, of those stored as files the part that evaluation crops.
+    """
+    image = open_upright(picture, format)
+    if format.storage == "files":
+        return _as_tensor(resize_and_crop_centre(image, format.size), format)
+    side = format.size * format.shrink - 2 * format.pad
+    if image.size != (side, side):
+        image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
+    pixels = _as_tensor(ImageOps.expand(image, format.pad), format)
+    if format.shrink == 1:
+        return pixels
+    mean = torch.nn.functional.avg_pool2d(pixels.permute(2, 0, 1).float(), format.shrink)
+    return mean.round().to(torch.uint8).permute(1, 2, 0)
+
+
+def _as_tensor(image: Image.Image, format: ImageFormat) -> Tensor:
+    return torch.from_numpy(np.array(image)).view(*reversed(image.size), format.channels)
+
+
+def open_upright(picture: Picture, format: ImageFormat) -> Image.Image:
+    """The picture as Pillow's grey or RGB image, turned as its EXIF data say."""
+    name = str(picture) if isinstance(picture, str | Path) else "the image"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = _open(picture)
+            if 0 in image.size:
+                raise ImageError(f"{name} has no pixels: it is {image.width}x{image.height}")
+            return _in_mode(ImageOps.exif_transpose(image), format, name)
+    except FileNotFoundError:
+        raise ImageError(f"there is no file {name}") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{name} is not an image of a format that Pillow reads") from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} is too large: {error}") from None
+    except ImageError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{name} cannot be decoded: {error}") from error
+
+
+def _open(picture: Any) -> Image.Image:
+    if isinstance(picture, str | Path):
+        with Image.open(picture) as file:
+            file.load()
+            return file
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture)
+    raise ImageError(
+        f"an image is a path, an image of Pillow or a uint8 array, not {type(picture).__name__}"
+    )
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image:
+    channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else None
+    if array.dtype != np.uint8 or channels not in (1, 3, 4):
+        raise ImageError(
+            "an array of pixels must be uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), not "
+            f"{array.dtype} {array.shape}"
+        )
+    if 0 in array.shape:
+        raise ImageError(f"an array of pixels has no pixels: {array.shape}")
+    return Image.fromarray(array[..., 0] if array.ndim == 3 and channels == 1 else array)
+
+
+def _in_mode(image: Image.Image, format: ImageFormat, name: str) -> Image.Image:
+    """Grey or RGB; transparent pixels take the mean colour of the training images."""
+    mode = {1: "L", 3: "RGB"}[format.channels]
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _eight_bits(image, name)
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    seen = image.convert("RGBA")
+    mean = tuple(round(255 * m) for m in format.mean)
+    behind = Image.new("RGBA", image.size, (*(mean * 3)[:3], 255))
+    return Image.alpha_composite(behind, seen).convert(mode)
+
+
+def _eight_bits(image: Image.Image, name: str) -> Image.Image:
+    """A grey image of 16-bit, 32-bit or real numbers with 8 bits; Pillow would cut values off.
+
+    Integers are read as 16-bit ones, real numbers as 0 black and 1 white.
+    """
+    values = np.array(image).astype(np.float64)
+    white = 1 if image.mode == "F" else SIXTEEN_BITS
+    if not (0 <= values.min() and values.max() <= white):
+        raise ImageError(
+            f"{name} has grey values from {values.min():g} to {values.max():g}; in its format "
+            f"{image.mode} they must be from 0, black, to {white}, white"
+        )
+    return Image.fromarray(np.round(values * 255 / white).astype(np.uint8))

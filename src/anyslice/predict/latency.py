@@ -1,0 +1,201 @@
+"""How long sub-networks and steps take on this machine, measured once and kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from anyslice.costs.bench import machine, take_turns
+from anyslice.networks.base import AnytimeNetwork
+from anyslice.predict.cache import cached_path, keep_cached, read_cached
+from anyslice.predict.engine import Engine, Features
+from anyslice.predict.run_folder import TrainedRun
+
+ROUNDS = 100
+SECONDS = 4.0
+"""A measurement takes ROUNDS, or as many as fit into about SECONDS, and at least LEAST."""
+LEAST = 9
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds that something takes.
+
+    Attributes:
+        median: over the rounds.
+        quartiles: a quarter of the rounds took less than the first, a quarter more than the second.
+        high: what all but a twentieth of the rounds took at most.
+    """
+
+    median: float
+    quartiles: tuple[float, float]
+    high: float
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """What was measured of a network, and on what.
+
+    Attributes:
+        engine: with its version.
+        machine: CPU, instructions, cores, threads.
+        batch: images of a call.
+        rounds: how often everything was timed, in turns.
+        subnetworks: of sub-network 1 ... K by itself.
+        steps: of step 1 ... K of refinement, each after the one before; empty if the network is not
+            interruptible.
+    """
+
+    engine: str
+    machine: dict[str, str | int]
+    batch: int
+    rounds: int
+    subnetworks: tuple[Latency, ...]
+    steps: tuple[Latency, ...]
+
+
+def latency_table(
+    network: AnytimeNetwork, engine: Engine, weights: str, batch: int
+) -> LatencyTable:
+    """The table of this machine, number of threads and engine: the one kept, or a new one.
+
+    Args:
+        network: what the engine runs.
+        engine: see Engine.
+        weights: their SHA-256.
+        batch: images of a call.
+    """
+    facts = {"weights": weights, "engine": engine.name, "machine": machine(), "batch": batch}
+    path = cached_path("latency", facts, ".json")
+    kept = read_cached(path)
+    if kept is not None:
+        try:
+            return TypeAdapter(LatencyTable).validate_json(kept)
+        except ValidationError:
+            pass  # written by another version, or damaged
+    table = measure(network, engine, batch)
+    keep_cached(path, json.dumps(asdict(table), indent=2).encode())
+    return table
+
+
+def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable:
+    """Time all sub-networks and steps."""
+    rounds, found = time_in_turns(actions_of(network, engine, zeros(network, batch)))
+    names = range(1, network.K + 1)
+    return LatencyTable(
+        engine=engine.name,
+        machine=machine(),
+        batch=batch,
+        rounds=rounds,
+        subnetworks=tuple(found[f"subnetwork {k}"] for k in names),
+        steps=tuple(found[f"step {k}"] for k in names if f"step {k}" in found),
+    )
+
+
+def time_in_turns(
+    actions: Mapping[str, Callable[[], object]],
+) -> tuple[int, dict[str, Latency]]:
+    """Rounds and what each action takes; the first two rounds do not count."""
+    take_turns(actions, 1)
+    start = time.perf_counter()
+    take_turns(actions, 1)
+    fitting = SECONDS / max(time.perf_counter() - start, 1e-9)
+    rounds = max(LEAST, min(ROUNDS, int(fitting)))
+    return rounds, {name: _latency(s) for name, s in take_turns(actions, rounds).items()}
+
+
+def zeros(network: AnytimeNetwork, batch: int) -> Tensor:
+    """Images of the network's format."""
+    side = network.image_size
+    return torch.zeros(batch, network.image_channels, side, side)
+
+
+def actions_of(
+    network: AnytimeNetwork, engine: Engine, images: Tensor
+) -> Mapping[str, Callable[[], object]]:
+    """Each sub-network on the images and, of interruptible networks, each step in its turn."""
+    actions: dict[str, Callable[[], object]] = {
+        f"subnetwork {k}": lambda k=k: engine.subnetwork(k, images)  # type: ignore[misc]
+        for k in range(1, network.K + 1)
+    }
+    if not is_interruptible(network):
+        return actions
+    left: dict[int, Features] = {0: ()}
+
+    def step(k: int) -> None:
+        _, left[k] = engine.step(k, images, left[k - 1])
+
+    return actions | {f"step {k}": lambda k=k: step(k) for k in range(1, network.K + 1)}
+
+
+def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict[str, Any]]:
+    """One row for each sub-network and way to run it, all timed in turns.
+
+    "eager" is what public code does: PyTorch's modules called one by one. "all exits" is what the
+    public ports of networks with early exits do: they compute all, whichever is used.
+
+    Args:
+        run: a trained run.
+        engine: see Engine.
+        batch: images of a call.
+    """
+    network, images = run.network, zeros(run.network, batch)
+    ours = actions_of(network, engine, images)
+    modules = {k: network.subnetwork(k).eval() for k in range(1, network.K + 1)}
+    eager = {f"eager {k}": _eager(module, images) for k, module in modules.items()}
+    public = {"all exits": _eager(network, images)}
+    rounds, found = time_in_turns({**ours, **eager, **public})
+    rows = []
+    for k in modules:
+        ways = {
+            engine.name: found[f"subnetwork {k}"],
+            "eager": found[f"eager {k}"],
+            "all exits": found["all exits"],
+        }
+        for way, latency in ways.items():
+            rows.append(
+                {
+                    "run": run.name,
+                    "family": run.family,
+                    "subnetwork": k,
+                    "macs": run.deployment.macs[k - 1],
+                    "error": run.test_error[k - 1][0],
+                    "batch": batch,
+                    "engine": way,
+                    "milliseconds": latency.median,
+                    "lower_quartile": latency.quartiles[0],
+                    "upper_quartile": latency.quartiles[1],
+                    "rounds": rounds,
+                }
+            )
+    return rows
+
+
+def _eager(module: nn.Module, images: Tensor) -> Callable[[], object]:
+    def call() -> object:
+        with torch.inference_mode():
+            return module(images)
+
+    return call
+
+
+def is_interruptible(network: AnytimeNetwork) -> bool:
+    """Whether its sub-networks re-use what smaller ones computed."""
+    try:
+        return bool(network.steps())
+    except TypeError:
+        return False
+
+
+def _latency(seconds: list[float]) -> Latency:
+    times = [1e3 * s for s in seconds]
+    first, _, third = quantiles(times, n=4)
+    return Latency(median(times), (first, third), quantiles(times, n=20)[-1])

@@ -1,0 +1,448 @@
+"""The anytime predictor: a budget in, the best answer out."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from torch import Tensor
+
+from anyslice.predict.cache import cached_path, keep_cached, read_cached
+from anyslice.predict.engine import (
+    Engine,
+    EngineName,
+    Features,
+    LevelLogits,
+    OnnxEngine,
+    Part,
+    TorchEngine,
+    exporter,
+    onnx_is_installed,
+    require_onnx,
+)
+from anyslice.predict.errors import BudgetError
+from anyslice.predict.images import Picture, to_input
+from anyslice.predict.labels import spoken
+from anyslice.predict.latency import LatencyTable, is_interruptible, latency_table, zeros
+from anyslice.predict.run_folder import TrainedRun, load_run
+
+Below = Literal["error", "warn"]
+LARGEST_BATCH = 64
+"""Images of one call of the network; more are taken in several."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one image.
+
+    Attributes:
+        label: the name of the most probable label.
+        probability: of that label, by the network.
+        probabilities: of all labels of the level, most probable first.
+        level: of the label, 1 fine ... D coarse.
+        subnetwork: that gave the answer, 1 ... K.
+        macs: multiply-adds really spent on this image.
+        milliseconds: until the answer was there; without a deadline that of the network alone, with
+            one from the call on. For all images of the call together.
+        late: milliseconds after the deadline; 0 if it was met or there was none.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float] = field(repr=False)
+    level: int
+    subnetwork: int
+    macs: int
+    milliseconds: float
+    late: float = 0.0
+
+
+class AnytimePredictor:
+    """Predictions of a trained anytime network within a budget.
+
+    Args:
+        run: what `load_run` gives.
+        engine: what runs it.
+
+    Attributes:
+        K: number of sub-networks.
+        classes: names of the labels of each level, fine to coarse.
+    """
+
+    def __init__(self, run: TrainedRun, engine: Engine) -> None:
+        self.run, self.engine = run, engine
+        self.K = run.network.K
+        self.classes = tuple(tuple(map(spoken, level.names)) for level in run.deployment.levels)
+        self.interruptible = is_interruptible(run.network)
+        self._prepare = lru_cache(maxsize=None)(self._run_once)
+        self._milliseconds_of_naming = lru_cache(maxsize=None)(self._time_naming)
+        self._table = lru_cache(maxsize=None)(
+            lambda batch: latency_table(run.network, engine, run.weights_sha256, batch)
+        )
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        engine: EngineName = "auto",
+        device: str = "cpu",
+        threads: int | None = None,
+    ) -> AnytimePredictor:
+        """From the folder of a finished training.
+
+        Args:
+            folder: with metrics.json and model.safetensors.
+            engine: "onnxruntime", "torch", or "auto": on the CPU ONNX Runtime if it is installed.
+            device: "cpu" or "cuda".
+            threads: of the CPU; all that PyTorch uses by default.
+
+        Raises:
+            RunFolderError: if it is no such folder or damaged.
+            ValueError: if the engine is not installed or does not run on the device.
+        """
+        run = load_run(Path(folder))
+        if threads:
+            torch.set_num_threads(threads)
+        return cls(run, make_engine(run, engine, torch.device(device)))
+
+    def latency(self, batch: int = 1) -> LatencyTable:
+        """What each sub-network takes on this machine for so many images; measured if need be."""
+        return self._table(batch)
+
+    def predict(
+        self,
+        images: Picture | Iterable[Picture] | Tensor,
+        *,
+        subnetwork: int | None = None,
+        macs: float | None = None,
+        milliseconds: float | None = None,
+        deadline: float | None = None,
+        confidence: float | None = None,
+        accuracy: float | None = None,
+        below: Below = "error",
+    ) -> list[Prediction]:
+        """The best answers within a budget; without one, those of the full network.
+
+        Args:
+            images: one or several files, images of Pillow or uint8 arrays; or the network's input.
+            subnetwork: use this one, 1 ... K.
+            macs: multiply-adds that may be spent on an image.
+            milliseconds: that the network may take for all images together, by what its
+                sub-networks usually take on this machine.
+            deadline: milliseconds from the call on until the answers must be there.
+            confidence: stop at the first answer that is right with this probability, by the
+                validation images.
+            accuracy: answer at the finest label level at which so many answers are right, by the
+                validation images; in 0 ... 1. Without a budget, use the smallest sub-network that
+                reaches it for the classes themselves.
+            below: what to do where the budget is below the thinnest sub-network, or no level is as
+                accurate as asked: "error", or the nearest that there is and "warn".
+
+        Raises:
+            ImageError: if something is no image.
+            BudgetError: if nothing fits, see `below`.
+            ValueError: if several budgets are given, or one that cannot be.
+        """
+        start = time.perf_counter()
+        self._check(subnetwork, macs, milliseconds, deadline, confidence, accuracy)
+        inputs = to_input(images, self.run.deployment.images)
+        if deadline is not None:
+            return self._until(inputs, start, deadline, accuracy, below)
+        if confidence is not None:
+            return self._confident(inputs, confidence, accuracy, below)
+        if subnetwork is not None:
+            k = subnetwork
+        elif macs is not None:
+            k = largest_within(self.run.deployment.macs, macs, "multiply-adds", below)
+        elif milliseconds is not None:
+            k = largest_within(self._expected(len(inputs)), milliseconds, "ms", below)
+        else:
+            k = self._cheapest(accuracy)
+        level = self._level(k, accuracy, below)
+        self._prepare(k)
+        begin = time.perf_counter()
+        logits = self._run(k, inputs)
+        spent = 1e3 * (time.perf_counter() - begin)
+        macs_spent = [self.run.deployment.macs[k - 1]] * len(inputs)
+        return self._answers(logits, level, k, macs_spent, spent)
+
+    def refine(self, images: Picture | Iterable[Picture] | Tensor) -> Iterator[list[Prediction]]:
+        """Ever better answers, from sub-network 1 to K; stop whenever there is no more time.
+
+        Interruptible networks (IS-ResNeXt, MSDNet, shallow networks) compute only what is new.
+        """
+        inputs = to_input(images, self.run.deployment.images)
+        self._prepare()
+        begin = time.perf_counter()
+        for k, logits in self._refined(inputs):
+            spent = 1e3 * (time.perf_counter() - begin)
+            macs = [self.run.deployment.cumulative_macs[k - 1]] * len(inputs)
+            yield self._answers(logits, 1, k, macs, spent)
+
+    def _refined(self, inputs: Tensor) -> Iterator[tuple[int, LevelLogits]]:
+        features: Features = ()
+        for k in range(1, self.K + 1):
+            if self.interruptible:
+                logits, features = self.engine.step(k, inputs, features)
+                yield k, logits
+            else:
+                yield k, self._run(k, inputs)
+
+    def _run_once(self, k: int | None = None) -> None:
+        """Have the engine ready for sub-network k, or for refinement, before time counts."""
+        inputs = zeros(self.run.network, 1)
+        if k is not None:
+            self.engine.subnetwork(k, inputs)
+        else:
+            list(self._refined(inputs))
+
+    def _run(self, k: int, inputs: Tensor) -> LevelLogits:
+        found = [self.engine.subnetwork(k, part) for part in _batches(inputs)]
+        return tuple(np.concatenate(of_level) for of_level in zip(*found, strict=True))
+
+    def _check(
+        self,
+        subnetwork: int | None,
+        macs: float | None,
+        milliseconds: float | None,
+        deadline: float | None,
+        confidence: float | None,
+        accuracy: float | None,
+    ) -> None:
+        budgets = {
+            "subnetwork": subnetwork,
+            "macs": macs,
+            "milliseconds": milliseconds,
+            "deadline": deadline,
+            "confidence": confidence,
+        }
+        given = [name for name, value in budgets.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one budget, not {' and '.join(given)}")
+        for name in ("macs", "milliseconds", "deadline"):
+            value = budgets[name]
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}={value}: a budget is more than 0")
+        for name, share in (("confidence", confidence), ("accuracy", accuracy)):
+            if share is not None and not 0 < share <= 1:
+                raise ValueError(f"{name}={share} must be in 0 ... 1, for example 0.9")
+        if subnetwork is not None:
+            self.run.network.check_k(subnetwork)
+
+    def _expected(self, images: int) -> list[float]:
+        """Milliseconds that each sub-network usually takes for so many images."""
+        calls = -(-images // LARGEST_BATCH)
+        table = self.latency(_measured_batch(images))
+        return [calls * latency.median for latency in table.subnetworks]
+
+    def _cheapest(self, accuracy: float | None) -> int:
+        """The smallest sub-network as accurate as asked for the classes; K if there is none."""
+        found = (k for k in range(1, self.K + 1) if self.run.accuracy[k - 1][0] >= (accuracy or 2))
+        return next(found, self.K)
+
+    def _level(self, k: int, accuracy: float | None, below: Below) -> int:
+        """The finest level at which sub-network k is as accurate as asked."""
+        if accuracy is None:
+            return 1
+        reached = self.run.accuracy[k - 1]
+        for level, share in enumerate(reached, start=1):
+            if share >= accuracy:
+                return level
+        best = int(np.argmax(reached)) + 1
+        _refuse(
+            f"sub-network {k} is at most {reached[best - 1]:.1%} accurate"
+            f"{f' (level {best})' if len(reached) > 1 else ''}, not {accuracy:.1%}",
+            below,
+        )
+        return best
+
+    def _until(
+        self, inputs: Tensor, start: float, deadline: float, accuracy: float | None, below: Below
+    ) -> list[Prediction]:
+        """The last answer that is expected to be there in time; the thinnest at any rate."""
+        begin = time.perf_counter()
+        table = self.latency(_measured_batch(len(inputs)))
+        naming = self._milliseconds_of_naming(len(inputs))
+        start += time.perf_counter() - begin  # measured at the first call of this size only
+        calls = -(-len(inputs) // LARGEST_BATCH)
+
+        def left() -> float:
+            return deadline - naming - 1e3 * (time.perf_counter() - start)
+
+        if self.interruptible and calls == 1:
+            refined = self._refined(inputs)
+            k, logits = next(refined)
+            while k < self.K and table.steps[k].high <= left():
+                k, logits = next(refined)
+            macs = self.run.deployment.cumulative_macs[k - 1]
+        else:
+            remaining = left()
+            fitting = [calls * latency.high <= remaining for latency in table.subnetworks]
+            k = max((k for k, fits in enumerate(fitting, start=1) if fits), default=1)
+            logits, macs = self._run(k, inputs), self.run.deployment.macs[k - 1]
+        level = self._level(k, accuracy, below)
+        answers = self._answers(logits, level, k, [macs] * len(inputs), 0.0)
+        spent = 1e3 * (time.perf_counter() - start)
+        late = max(0.0, spent - deadline)
+        return [replace(answer, milliseconds=spent, late=late) for answer in answers]
+
+    def _time_naming(self, images: int) -> float:
+        """What it takes to make answers of logits."""
+        logits = tuple(np.zeros((images, len(names)), np.float32) for names in self.classes)
+        seconds = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            self._answers(logits, 1, 1, [0] * images, 0.0)
+            seconds.append(time.perf_counter() - begin)
+        return 1e3 * max(seconds)
+
+    def _confident(
+        self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
+    ) -> list[Prediction]:
+        """For each image the first answer that is probably right, or that of the full network."""
+        self._prepare()
+        found = [
+            self._confident_batch(part, confidence, accuracy, below) for part in _batches(inputs)
+        ]
+        return [prediction for of_part in found for prediction in of_part]
+
+    def _confident_batch(
+        self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
+    ) -> list[Prediction]:
+        begin = time.perf_counter()
+        answers: dict[int, Prediction] = {}
+        waiting = list(range(len(inputs)))
+        features: Features = ()
+        macs = 0
+        for k in self._attempts():
+            some = inputs if len(waiting) == len(inputs) else inputs[waiting]
+            if self.interruptible:
+                logits, features = self.engine.step(k, some, features)
+                macs = self.run.deployment.cumulative_macs[k - 1]
+            else:
+                logits = self.engine.subnetwork(k, some)
+                macs += self.run.deployment.macs[k - 1]
+            level = self._level(k, accuracy, below)
+            spent = 1e3 * (time.perf_counter() - begin)
+            given = self._answers(logits, level, k, [macs] * len(waiting), spent)
+            threshold = self._threshold(k, level, confidence)
+            stays = [k < self.K and answer.probability < threshold for answer in given]
+            rows = [row for row, stay in enumerate(stays) if stay]
+            for row, answer in enumerate(given):
+                if not stays[row]:
+                    answers[waiting[row]] = answer
+            if not rows:
+                break
+            if len(rows) < len(waiting) and self.interruptible:
+                features = self.engine.select(features, rows)
+            waiting = [waiting[row] for row in rows]
+        return [answers[index] for index in range(len(inputs))]
+
+    def _attempts(self) -> list[int]:
+        """Sub-networks to try in turn: all, or 1, 2, 4, ... K where each begins from the images."""
+        if self.interruptible:
+            return list(range(1, self.K + 1))
+        doubling = [1 << i for i in range(self.K.bit_length()) if 1 << i < self.K]
+        return [*doubling, self.K]
+
+    def _threshold(self, k: int, level: int, confidence: float) -> float:
+        """The least probability at which an answer of sub-network k is right so often."""
+        calibration = self.run.deployment.calibration[k - 1][level - 1]
+        reached = zip(calibration.confidences, calibration.accuracies, strict=True)
+        return next((start for start, share in reached if share >= confidence), float("inf"))
+
+    def _answers(
+        self,
+        logits: LevelLogits,
+        level: int,
+        k: int,
+        macs: Sequence[int],
+        milliseconds: float,
+    ) -> list[Prediction]:
+        names = self.classes[level - 1]
+        answers = []
+        for row, spent in zip(softmax(logits[level - 1], axis=1), macs, strict=True):
+            order = np.argsort(-row, kind="stable")
+            probabilities = {names[i]: float(row[i]) for i in order}
+            label = names[order[0]]
+            answers.append(
+                Prediction(
+                    label, probabilities[label], probabilities, level, k, spent, milliseconds
+                )
+            )
+        return answers
+
+
+def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engine:
+    """The engine of a name for a device.
+
+    Raises:
+        ValueError: if it is not installed or does not run there.
+    """
+    if name == "torch" or (name == "auto" and (device.type != "cpu" or not onnx_is_installed())):
+        return TorchEngine(run.network, device)
+    require_onnx()
+    if device.type != "cpu":
+        raise ValueError(f"ONNX Runtime is used on the CPU only, not on {device}; use engine torch")
+
+    return OnnxEngine(partial(_exported, run), torch.get_num_threads())
+
+
+def _exported(run: TrainedRun, part: Part, k: int) -> bytes:
+    """The ONNX model of a sub-network or step: the one kept, or a new one, which takes seconds."""
+    from anyslice.predict.export import FORMAT, program_of
+
+    facts = {
+        "weights": run.weights_sha256,
+        "exporter": exporter(),
+        "format": FORMAT,
+        part: k,
+    }
+    path = cached_path("onnx", facts, ".onnx")
+    kept = read_cached(path)
+    if kept is None:
+        kept = program_of(run, part, k).model_proto.SerializeToString()
+        keep_cached(path, kept)
+    return kept
+
+
+def largest_within(costs: Sequence[float], budget: float, unit: str, below: Below) -> int:
+    """The largest sub-network whose cost is within the budget.
+
+    Raises:
+        BudgetError: if there is none, unless the thinnest and a warning are asked for.
+    """
+    fitting = [k for k, cost in enumerate(costs, start=1) if cost <= budget]
+    if not fitting:
+        k = int(np.argmin(costs)) + 1
+        _refuse(
+            f"{budget:g} {unit} are too few: the least is {costs[k - 1]:g} {unit}, "
+            f"of sub-network {k}",
+            below,
+        )
+        return k
+    return max(fitting)
+
+
+def _batches(inputs: Tensor) -> list[Tensor]:
+    return [inputs[i : i + LARGEST_BATCH] for i in range(0, len(inputs), LARGEST_BATCH)]
+
+
+def _refuse(message: str, below: Below) -> None:
+    if below == "error":
+        raise BudgetError(message)
+    warnings.warn(message, stacklevel=4)
+
+
+def _measured_batch(images: int) -> int:
+    """The next power of two, up to LARGEST_BATCH: times are measured for these only."""
+    return min(LARGEST_BATCH, 1 << (images - 1).bit_length())

@@ -1,0 +1,160 @@
+"""The folder of a finished training, read and checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from anyslice.config.checked_yaml import ParameterError, check
+from anyslice.config.families import FAMILIES, TorchvisionParams
+from anyslice.config.scale import Run, hyperparameters
+from anyslice.files import read_json, sha256
+from anyslice.jobs.deployment import Deployment
+from anyslice.jobs.results import METRICS, WEIGHTS
+from anyslice.networks import AnytimeNetwork, build
+from anyslice.predict.errors import RunFolderError
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished training, ready for use.
+
+    Attributes:
+        name: "<dataset>/<run> seed <n>".
+        family: the network family's name in tables and legends.
+        network: with its trained weights, in eval mode, on the CPU.
+        deployment: image format, label levels, costs, calibration.
+        accuracy: in 0 ... 1, on validation images; accuracy[k - 1][d - 1] of sub-network k at level
+            d.
+        test_error: in percent, likewise.
+        weights_sha256: of the weights file.
+    """
+
+    name: str
+    family: str
+    network: AnytimeNetwork
+    deployment: Deployment
+    accuracy: tuple[tuple[float, ...], ...]
+    test_error: tuple[tuple[float, ...], ...]
+    weights_sha256: str
+
+
+def load_run(folder: Path) -> TrainedRun:
+    """Read the folder of a finished training.
+
+    Raises:
+        RunFolderError: if it is none, was written by an earlier version, or a file of it is
+            missing, damaged or of another training.
+    """
+    path = folder / METRICS
+    metrics = _read_metrics(folder)
+    try:
+        deployment = check(Deployment, metrics["deployment"], path, ("deployment",))
+        run = check(Run, metrics["parameters"], path, ("parameters",))
+        trained = TrainedRun(
+            name=f"{metrics['run']} seed {metrics['seed']}",
+            family=FAMILIES[run.network.name].label,
+            network=_build(run, deployment),
+            deployment=deployment,
+            accuracy=tuple(
+                tuple(1 - error / 100 for error in by_level)
+                for by_level in metrics["validation_error_by_level"]
+            ),
+            test_error=tuple(map(tuple, metrics["test_error_by_level"])),
+            weights_sha256=metrics["weights_sha256"],
+        )
+        _check_sizes(trained)
+    except (ParameterError, KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged: {_reason(error)}") from error
+    _load_weights(trained, folder / WEIGHTS)
+    return trained
+
+
+def _read_metrics(folder: Path) -> dict[str, Any]:
+    path = folder / METRICS
+    if not folder.is_dir():
+        raise RunFolderError(f"there is no folder {folder}; give that of a finished training")
+    if not path.is_file():
+        raise RunFolderError(
+            f"{folder} is not the folder of a finished training: it has no {METRICS}"
+        )
+    try:
+        metrics = read_json(path)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunFolderError(f"{path} is damaged: it is not JSON ({error})") from error
+    if not isinstance(metrics, dict) or "test_error" not in metrics:
+        raise RunFolderError(f"{path} is not the record of a training")
+    if "deployment" not in metrics:
+        raise RunFolderError(
+            f"{path} does not say what its network's images and labels are: it was written by an "
+            f"earlier version. Train {metrics.get('run')} again"
+        )
+    return metrics
+
+
+def _build(run: Run, deployment: Deployment) -> AnytimeNetwork:
+    plan = run.network
+    if isinstance(plan, TorchvisionParams):
+        plan = replace(plan, weights=None)  # released ones would be downloaded; ours are here
+    counts = tuple(len(level.names) for level in deployment.levels)
+    return build(
+        plan.name,
+        classes=counts[0] if len(counts) == 1 else counts,
+        image_size=deployment.images.size,
+        image_channels=deployment.images.channels,
+        **hyperparameters(plan),
+    ).eval()
+
+
+def _check_sizes(trained: TrainedRun) -> None:
+    K, D = trained.network.K, trained.network.D
+    deployment = trained.deployment
+    by_subnetwork = (deployment.macs, deployment.cumulative_macs)
+    by_level = (deployment.calibration, trained.accuracy, trained.test_error)
+    if any(len(of) != K for of in by_subnetwork + by_level) or any(
+        len(of_k) != D for of in by_level for of_k in of
+    ):
+        raise ValueError(f"it does not describe {K} sub-networks of {D} label levels each")
+
+
+def _reason(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _load_weights(trained: TrainedRun, path: Path) -> None:
+    """Give the network its weights.
+
+    Raises:
+        RunFolderError: if they are missing, damaged or of another network.
+    """
+    if not path.is_file():
+        raise RunFolderError(f"{path} is missing")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from error
+    expected = trained.network.state_dict()
+    differing = sorted(
+        key
+        for key in expected.keys() | tensors.keys()
+        if key not in expected
+        or key not in tensors
+        or expected[key].shape != tensors[key].shape
+        or expected[key].dtype != tensors[key].dtype
+    )
+    if differing:
+        raise RunFolderError(
+            f"{path} does not hold the weights of {trained.name}: {len(differing)} of "
+            f"{len(expected)} tensors are missing, unknown or of another shape ({differing[0]})"
+        )
+    if sha256(path) != trained.weights_sha256:
+        raise RunFolderError(
+            f"{path} is not the file that the training of {trained.name} wrote: its SHA-256 is not "
+            f"that in {METRICS}"
+        )
+    trained.network.load_state_dict(tensors)

@@ -1,0 +1,88 @@
+"""The verbs for trained networks."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from anyslice.cli.main import main
+from anyslice.predict import latency
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_predict_prints_a_row_for_each_picture(folder_of, photo):
+    result = call("predict", folder_of("is-resnext"), photo, photo, "--engine", "torch")
+    assert result.exit_code == 0
+    head, *rows = result.output.splitlines()
+    assert head.split() == ["image", "label", "probability", "subnetwork", "macs", "milliseconds"]
+    assert len(rows) == 2
+    assert all("boot.png" in row and "%" in row for row in rows)
+
+
+def test_predict_gives_json_with_all_that_a_prediction_has(folder_of, photo):
+    options = ("--engine", "torch", "--json", "--macs", "700000")
+    result = call("predict", folder_of("levels"), photo, *options)
+    (row,) = json.loads(result.output)
+    assert row["image"] == str(photo)
+    assert row["subnetwork"] == 2
+    assert row["macs"] <= 700000
+    assert len(row["probabilities"]) == 10
+
+
+def test_predict_says_at_which_level_it_answers(folder_of, photo):
+    options = ("--engine", "torch", "--subnetwork", "1", "--accuracy", "0.9")
+    result = call("predict", folder_of("levels"), photo, *options)
+    assert "level" in result.output.splitlines()[0]
+    assert "footwear" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--macs", "1"), "Error: 1 multiply-adds are too few: the least is"),
+        (("--subnetwork", "9"), "Error: there is no sub-network 9"),
+        (("--macs", "1e6", "--deadline", "3"), "Error: give one budget, not macs and deadline"),
+    ],
+)
+def test_predict_fails_in_one_line(folder_of, photo, options, message):
+    result = call("predict", folder_of("is-resnext"), photo, "--engine", "torch", *options)
+    assert result.exit_code == 1
+    assert result.output.startswith(message)
+    assert result.output.count("\n") == 1
+
+
+def test_predict_takes_the_nearest_and_warns_where_asked(folder_of, photo):
+    options = ("--engine", "torch", "--macs", "1", "--nearest")
+    result = call("predict", folder_of("is-resnext"), photo, *options)
+    assert result.exit_code == 0
+    assert "Warning: 1 multiply-adds are too few" in result.output
+
+
+def test_predict_names_a_file_that_is_no_picture(folder_of, root):
+    result = call("predict", folder_of("is-resnext"), root / "Makefile", "--engine", "torch")
+    assert result.exit_code == 1
+    assert "Makefile is not an image of a format that Pillow reads" in result.output
+
+
+def test_predict_refuses_a_folder_that_is_no_run(root, photo):
+    result = call("predict", root / "docs", photo)
+    assert result.exit_code == 1
+    assert "not the folder of a finished training" in result.output
+
+
+@pytest.mark.slow
+def test_latency_times_every_subnetwork_and_draws_it(folder_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, "SECONDS", 0.1)
+    folders = (folder_of("i-resnext"), folder_of("msdnet"))
+    options = ("--engine", "torch", "--json", "--figure", tmp_path / "latency.pdf")
+    result = call("latency", *folders, "--batch", "1", "--batch", "2", *options)
+    found = json.loads(result.output)
+    assert found["machine"]["threads"] == 1
+    assert len(found["rows"]) == 2 * 4 * 2 * 3  # runs, sub-networks, batches, ways to run them
+    for row in found["rows"]:
+        assert row["lower_quartile"] <= row["milliseconds"] <= row["upper_quartile"]
+        assert row["rounds"] >= latency.LEAST
+    assert (tmp_path / "latency.pdf").stat().st_size > 1000

@@ -1,0 +1,144 @@
+"""Any picture gives the right input or an error that says what is wrong."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from anyslice.jobs.deployment import ImageFormat
+from anyslice.predict import ImageError
+from anyslice.predict.images import open_upright, to_input, to_pixels
+
+GREY = ImageFormat("tensor", 16, 1, (0.2202,), (0.3148,), pad=2, shrink=2)
+COLOUR = ImageFormat("tensor", 8, 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), pad=0, shrink=1)
+LARGE = ImageFormat("files", 96, 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), pad=0, shrink=1)
+
+
+@pytest.fixture(scope="module")
+def ramp():
+    """Grey values 0 ... 255, another in each pixel."""
+    return np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+def pixels(image):
+    return np.array(open_upright(image, GREY))
+
+
+def test_a_test_picture_gives_the_input_that_testing_used(sources, test_batch, tmp_path):
+    files = []
+    for number, picture in enumerate(sources):
+        files.append(tmp_path / f"{number}.png")
+        Image.fromarray(picture).save(files[-1])
+    assert torch.equal(to_input(files, GREY), test_batch.images[: len(files)])
+    assert torch.equal(to_input(list(sources), GREY), test_batch.images[: len(files)])
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", "gif", "pgm"])
+def test_the_file_format_does_not_matter(tmp_path, ramp, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    Image.fromarray(ramp).save(path, lossless=True)
+    assert np.abs(pixels(path).astype(int) - ramp).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_16_bits_keep_their_grey_values(tmp_path, ramp, suffix):
+    path = tmp_path / f"picture.{suffix}"
+    Image.fromarray(ramp.astype(np.uint16) * 257).save(path)
+    assert Image.open(path).mode.startswith("I")
+    assert (pixels(path) == ramp).all()
+
+
+def test_real_grey_values_are_from_0_to_1(ramp):
+    assert (pixels(Image.fromarray(ramp.astype(np.float32) / 255)) == ramp).all()
+    with pytest.raises(ImageError, match=r"from 0 to 255; .* from 0, black, to 1, white"):
+        pixels(Image.fromarray(ramp.astype(np.float32)))
+
+
+def test_palette_cmyk_and_colour_become_what_the_network_sees(ramp):
+    colour = Image.merge("RGB", [Image.fromarray(ramp)] * 3)
+    palette = colour.quantize(256)
+    for image in (colour, palette, colour.convert("RGBA"), colour.convert("CMYK")):
+        assert np.abs(pixels(image).astype(int) - ramp).max() <= 1
+    assert open_upright(Image.fromarray(ramp), COLOUR).mode == "RGB"
+    assert open_upright(Image.fromarray(ramp > 99), COLOUR).mode == "RGB"
+
+
+def test_transparent_pixels_take_the_mean_colour():
+    image = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    assert to_input(image, COLOUR).abs().max() < 0.02
+    assert to_input(image, GREY).abs().max() < 3  # black padding, and grey that is nearly 0
+
+
+def test_exif_data_turn_the_picture_upright(tmp_path, ramp):
+    path, exif = tmp_path / "turned.png", Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90 degrees clockwise to see it upright
+    Image.fromarray(ramp).save(path, exif=exif)
+    assert (pixels(path) == np.rot90(ramp, -1)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1000, 3), (3, 1000), (640, 480), (17, 16)])
+@pytest.mark.parametrize("format", [GREY, COLOUR, LARGE])
+def test_every_size_is_brought_to_the_networks(format, size):
+    found = to_input(Image.new("RGB", size, "white"), format)
+    assert tuple(found.shape) == (1, format.channels, format.size, format.size)
+
+
+def test_the_central_square_is_seen():
+    wide = Image.new("RGB", (24, 8), "black")
+    wide.paste("white", (8, 0, 16, 8))
+    assert (to_pixels(wide, COLOUR) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.zeros((0, 5), np.uint8), r"no pixels: \(0, 5\)"),
+        (np.zeros((5, 5, 2), np.uint8), r"must be uint8 .*, not uint8 \(5, 5, 2\)"),
+        (np.zeros((5, 5, 5), np.uint8), r"not uint8 \(5, 5, 5\)"),
+        (np.zeros((2, 5, 5, 3), np.uint8), r"not uint8 \(2, 5, 5, 3\)"),
+        (np.zeros((5, 5, 3), np.float32), r"not float32 \(5, 5, 3\)"),
+        (Image.new("L", (0, 7)), "no pixels: it is 0x7"),
+        (torch.zeros(1, 1, 16, 16, dtype=torch.uint8), "not uint8"),
+        (torch.zeros(1, 3, 16, 16), r"float32 \(N, 1, 16, 16\), not float32 \(1, 3, 16, 16\)"),
+        (torch.zeros(1, 1, 224, 224), r"not float32 \(1, 1, 224, 224\)"),
+        (torch.zeros(0, 1, 16, 16), "no image"),
+        ([], "no image"),
+        ([None], "not NoneType"),
+        ("nowhere.png", "there is no file nowhere.png"),
+    ],
+)
+def test_what_is_no_image_is_refused(picture, message):
+    with pytest.raises(ImageError, match=message):
+        to_input(picture, GREY)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_a_file_that_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / "file.png"
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"file\.png"):
+        to_input(path, GREY)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
+def test_half_a_file_is_named(tmp_path, format):
+    buffer = io.BytesIO()
+    rows = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(rows).save(buffer, format)
+    path = tmp_path / "half"
+    path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
+    with pytest.raises(ImageError, match="half"):
+        to_input(path, GREY)
+
+
+def test_a_folder_is_no_image(tmp_path):
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        to_input(tmp_path, GREY)
+
+
+def test_an_image_that_would_fill_the_memory_is_refused(monkeypatch, photo):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ImageError, match=r"boot\.png is too large"):
+        to_input(photo, GREY)

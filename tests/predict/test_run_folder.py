@@ -1,0 +1,117 @@
+"""A run folder is complete, or what is wrong with it is said."""
+
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from anyslice.predict import AnytimePredictor, RunFolderError
+
+
+@pytest.fixture
+def copy_of(tmp_path, folder_of):
+    def copy(name):
+        return shutil.copytree(folder_of(name), tmp_path / "run")
+
+    return copy
+
+
+def change(folder, **changes):
+    path = folder / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def refused(folder, message):
+    with pytest.raises(RunFolderError, match=message):
+        AnytimePredictor.load(folder, engine="torch")
+
+
+def test_two_files_are_enough(copy_of, tmp_path, predictor_of, images, monkeypatch):
+    folder = copy_of("is-resnext")
+    for path in folder.iterdir():
+        if path.name not in ("metrics.json", "model.safetensors"):
+            path.unlink()
+    monkeypatch.chdir(tmp_path)  # no data, no params
+    found = AnytimePredictor.load(folder, engine="torch").predict(images)
+    assert [a.label for a in found] == [a.label for a in predictor_of("is-resnext").predict(images)]
+
+
+def test_no_folder(tmp_path):
+    refused(tmp_path / "none", "there is no folder .*none")
+    refused(tmp_path, r"not the folder of a finished training: it has no metrics\.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "\x00"])
+def test_metrics_that_are_none(copy_of, content):
+    folder = copy_of("i-resnext")
+    (folder / "metrics.json").write_text(content)
+    refused(folder, r"metrics\.json")
+
+
+def test_metrics_of_an_earlier_version(copy_of):
+    folder = copy_of("i-resnext")
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["deployment"]
+    path.write_text(json.dumps(metrics))
+    refused(folder, r"earlier version\. Train fashion-mnist-quick/i-resnext again")
+
+
+def test_metrics_that_say_too_little(copy_of):
+    folder = copy_of("i-resnext")
+    deployment = json.loads((folder / "metrics.json").read_text())["deployment"]
+    change(folder, deployment=deployment | {"macs": deployment["macs"][:-1]})
+    refused(folder, "does not describe 4 sub-networks")
+    change(folder, deployment={k: v for k, v in deployment.items() if k != "levels"})
+    refused(folder, r"deployment.*levels")
+
+
+def test_another_networks_parameters(copy_of):
+    folder = copy_of("i-resnext")
+    parameters = json.loads((folder / "metrics.json").read_text())["parameters"]
+    change(folder, parameters=parameters | {"network": {"name": "vgg"}})
+    refused(folder, "vgg")
+
+
+def test_no_weights(copy_of):
+    folder = copy_of("i-resnext")
+    (folder / "model.safetensors").unlink()
+    refused(folder, r"model\.safetensors is missing")
+
+
+def test_cut_weights(copy_of):
+    folder = copy_of("i-resnext")
+    path = folder / "model.safetensors"
+    os.truncate(path, path.stat().st_size // 2)
+    refused(folder, r"model\.safetensors is damaged")
+
+
+def test_weights_of_which_a_bit_has_flipped(copy_of):
+    folder = copy_of("i-resnext")
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    refused(folder, r"its SHA-256 is not that in metrics\.json")
+
+
+def test_weights_of_another_training(copy_of, folder_of):
+    folder = copy_of("i-resnext")
+    shutil.copy(folder_of("is-resnext") / "model.safetensors", folder)
+    refused(folder, "does not hold the weights of fashion-mnist-quick/i-resnext seed 1")
+
+
+def test_a_foreign_safetensors_file(copy_of):
+    folder = copy_of("i-resnext")
+    save_file({"weight": torch.zeros(3)}, folder / "model.safetensors")
+    refused(folder, "tensors are missing, unknown or of another shape")
+
+
+def test_weights_of_another_type(copy_of):
+    folder = copy_of("i-resnext")
+    path = folder / "model.safetensors"
+    save_file({k: v.half() for k, v in load_file(path).items()}, path)
+    refused(folder, "tensors are missing, unknown or of another shape")
