@@ -3,7 +3,6 @@
 #   snakemake --cores all results/fig4a.pdf
 #   snakemake --cores all results/fig4a.pdf --config scale=paper
 import json
-import os
 import sys
 from pathlib import Path
 from shlex import quote
@@ -18,10 +17,10 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from anyslice.pipeline.audit import forget_missing
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
-from anyslice.pipeline.recovery import date_back, note_owner
+from anyslice.pipeline.recovery import date_back, find_first, note_owner
 
 # Snakemake's SLURM plugin asks sacct, which waits where the cluster's would not; see there.
-os.environ["PATH"] = f"{workflow.basedir}/workflow/slurm:{os.environ['PATH']}"
+find_first(Path(workflow.basedir) / "workflow/slurm")
 
 min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")

@@ -113,3 +113,8 @@ def use_writable_cache() -> None:
         writable = os.access(cache, os.W_OK)
     if not writable:
         os.environ["XDG_CACHE_HOME"] = str(Path(".cache").resolve())
+
+
+def find_first(folder: Path) -> None:
+    """Have the programs in a folder found before others of their name."""
+    os.environ["PATH"] = os.pathsep.join([str(folder), os.environ["PATH"]])
