@@ -30,6 +30,12 @@ def declared(project):
     return {canonicalize_name(requirement.name) for requirement in requirements}
 
 
+@pytest.fixture(scope="module")
+def optional(project):
+    extras = project["project"]["optional-dependencies"].values()
+    return {canonicalize_name(text) for extra in extras for text in extra}
+
+
 def imported(files):
     """The top-level names that Python files import, also within functions."""
     names = set()
@@ -48,11 +54,11 @@ def texts(root, name):
     return "\n".join(file.read_text() for file in files)
 
 
-def test_what_is_imported_is_declared_and_the_rest_is_used(root, declared):
+def test_what_is_imported_is_declared_and_the_rest_is_used(root, declared, optional):
     distributions = packages_distributions()
     used = {
         canonicalize_name(distribution)
-        for name in imported((root / "src").rglob("*.py"))
+        for name in imported((root / "src").rglob("*.py")) - optional
         for distribution in distributions[name]
     }
     for package, (where, text) in NOT_IMPORTED.items():

@@ -7,17 +7,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from released import MODELS
 
 from anyslice.cli.main import main
 from anyslice.datasets import open_dataset
 from anyslice.predict import AnytimePredictor
-
-MODELS = {
-    "i-resnext": "fashion-mnist-quick/i-resnext",
-    "is-resnext": "fashion-mnist-quick/is-resnext",
-    "msdnet": "fashion-mnist-quick/msdnet",
-    "levels": "fashion-mnist-two-level/is-resnext-levels",
-}
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from conftest import MODELS
+from released import MODELS
 
 from anyslice.costs.macs import cost_of
 from anyslice.predict import AnytimePredictor, BudgetError, ImageError

@@ -1,0 +1,8 @@
+"""The released models by short names."""
+
+MODELS = {
+    "i-resnext": "fashion-mnist-quick/i-resnext",
+    "is-resnext": "fashion-mnist-quick/is-resnext",
+    "msdnet": "fashion-mnist-quick/msdnet",
+    "levels": "fashion-mnist-two-level/is-resnext-levels",
+}

@@ -1,0 +1,123 @@
+"""What exported networks of CIFAR's size promise: batch 1, one thread, ratios within rounds."""
+
+import functools
+import random
+from statistics import mean, median
+
+import pytest
+import torch
+
+from anyslice.costs.bench import CIFAR_SIZES, ratio, take_turns
+from anyslice.costs.macs import count, cumulative_macs
+from anyslice.jobs.deployment import Calibration, Deployment, ImageFormat, LabelLevel
+from anyslice.networks import build
+from anyslice.predict.latency import actions_of, is_interruptible
+from anyslice.predict.predictor import AnytimePredictor, make_engine
+from anyslice.predict.run_folder import TrainedRun
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.perf
+
+ROUNDS = 60
+
+
+@functools.cache
+def untrained(name):
+    """A run of a network that was not trained: weights change no time."""
+    family, hyperparameters = CIFAR_SIZES[name]
+    torch.manual_seed(0)
+    network = build(family, classes=10, image_size=32, **hyperparameters)
+    with torch.no_grad():
+        network.train()(torch.randn(8, 3, 32, 32))
+    network.eval()
+    macs = [cost.macs for cost in count(network)]
+    known = ((Calibration((0.0,), (0.5,)),),) * network.K
+    deployment = Deployment(
+        ImageFormat("tensor", 32, 3, (0.5,) * 3, (0.25,) * 3, pad=0, shrink=1),
+        (LabelLevel(tuple("abcdefghij"), tuple(range(10))),),
+        tuple(macs),
+        tuple(cumulative_macs(network, macs)),
+        known,
+    )
+    share = ((0.5,),) * network.K
+    return TrainedRun(name, family, network, deployment, share, share, f"untrained {name}")
+
+
+@functools.cache
+def predictor(name):
+    run = untrained(name)
+    return AnytimePredictor(run, make_engine(run, "onnxruntime", torch.device("cpu")))
+
+
+def turns(name):
+    """Seconds of each sub-network and step by ONNX Runtime, and of eager sub-networks."""
+    run = untrained(name)
+    image = torch.randn(1, 3, 32, 32)
+    actions = dict(actions_of(run.network, predictor(name).engine, image))
+    for k in range(1, run.network.K + 1):
+        module = run.network.subnetwork(k).eval()
+        actions[f"eager {k}"] = torch.inference_mode()(functools.partial(module, image))
+    actions["all exits"] = torch.inference_mode()(functools.partial(run.network, image))
+    take_turns(actions, 3)
+    return take_turns(actions, ROUNDS)
+
+
+def show(what, value):
+    print(f"\n{what}: {value:.3f}")
+
+
+@pytest.mark.parametrize(("name", "most"), [("i-resnext", 0.3), ("is-resnext", 0.25)])
+def test_the_thinnest_takes_a_small_part_of_the_full_ones_time(name, most):
+    K = untrained(name).network.K
+    seconds = turns(name)
+    found = ratio(seconds["subnetwork 1"], seconds[f"subnetwork {K}"])
+    show(f"{name}: thinnest / full", found)
+    assert found <= most
+
+
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext", "msdnet"])
+def test_exported_subnetworks_are_faster_than_eager_pytorch(name):
+    seconds = turns(name)
+    K = untrained(name).network.K
+    speedups = [ratio(seconds[f"eager {k}"], seconds[f"subnetwork {k}"]) for k in range(1, K + 1)]
+    print(f"\n{name}: eager / exported {', '.join(f'{s:.2f}' for s in speedups)}")
+    medians = [round(1e3 * median(seconds[f"subnetwork {k}"]), 3) for k in range(1, K + 1)]
+    print(f"{name}: ms {medians}")
+    show(
+        f"{name}: eager with all exits / exported full",
+        ratio(seconds["all exits"], seconds[f"subnetwork {K}"]),
+    )
+    assert min(speedups) >= 2.5
+
+
+def test_all_steps_of_is_resnext_take_little_more_than_one_full_pass():
+    seconds = turns("is-resnext")
+    steps = [sum(times) for times in zip(*(seconds[f"step {k}"] for k in range(1, 7)), strict=True)]
+    found = ratio(steps, seconds["subnetwork 6"])
+    show("is-resnext: all steps / full", found)
+    assert found <= 1.2
+
+
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
+def test_deadlines_are_met_by_nearly_the_best_subnetwork(name):
+    anytime = predictor(name)
+    image = torch.randn(1, 3, 32, 32)
+    thinnest, *_, full = anytime.latency().subnetworks
+    steps = anytime.latency().steps
+    costs = [s.median for s in anytime.latency().subnetworks]
+    if is_interruptible(anytime.run.network):
+        costs = [sum(s.median for s in steps[:k]) for k in range(1, anytime.K + 1)]
+    draw = random.Random(0)
+    late, short = [], []
+    for _ in range(1000):
+        deadline = draw.uniform(thinnest.median, 2 * full.median)
+        answer = anytime.predict(image, deadline=deadline)[0]
+        best = max((k for k, cost in enumerate(costs, 1) if cost <= deadline), default=1)
+        late.append(answer.late > 0)
+        short.append(best - answer.subnetwork)
+    show(f"{name}: deadlines met", 1 - mean(late))
+    show(f"{name}: sub-networks below the best", mean(short))
+    assert mean(late) <= 0.01
+    assert mean(short) <= 1
