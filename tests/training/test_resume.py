@@ -299,7 +299,11 @@ def taxonomy(tmp_path):
     def write(classes):
         labels = [list(range(classes)), [k // 5 for k in range(classes)]]
         path = tmp_path / "taxonomy.json"
-        path.write_text(json.dumps({"levels": [{"labels": of_level} for of_level in labels]}))
+        levels = [
+            {"names": [str(label) for label in sorted(set(of_level))], "labels": of_level}
+            for of_level in labels
+        ]
+        path.write_text(json.dumps({"levels": levels}))
         return path
 
     return write
