@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,21 @@ def data(tmp_path_factory) -> Path:
 def short() -> Scale:
     """The scale of the tests' trainings."""
     return load_scale(str(ROOT / "tests/scales/short.yaml"))
+
+
+@pytest.fixture
+def changed_scale(tmp_path) -> Callable[[str, str], Path]:
+    """Writes the scale's file, one text in it replaced, beside its descriptions of data sets."""
+
+    def write(old: str, new: str) -> Path:
+        text = (ROOT / "tests/scales/short.yaml").read_text()
+        assert old in text
+        shutil.copytree(ROOT / "tests/scales/datasets", tmp_path / "datasets", dirs_exist_ok=True)
+        path = tmp_path / "short.yaml"
+        path.write_text(text.replace(old, new))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -200,14 +200,11 @@ def test_trainings_within_a_job_of_slurm_share_its_gpus(machine):
 
 
 @pytest.fixture
-def command(folders, root, tmp_path):
+def command(folders, changed_scale):
     """`anyslice train` at a scale that takes GPUs."""
 
     def make(*arguments, gpus=1):
-        text = (root / "tests/scales/short.yaml").read_text()
-        assert "gpus: 0" in text
-        scale = tmp_path / "short.yaml"
-        scale.write_text(text.replace("gpus: 0", f"gpus: {gpus}"))
+        scale = changed_scale("gpus: 0", f"gpus: {gpus}")
         train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
         train += ["--scale", str(scale), "--seed", "1", "--output", str(folders.output)]
         return [*train, "--work", str(folders.work), "--data", str(folders.data), *arguments]

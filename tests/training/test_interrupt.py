@@ -16,14 +16,11 @@ LONG = "epochs: 3", "epochs: 200"
 
 
 @pytest.fixture
-def command(folders, root, tmp_path):
+def command(folders, changed_scale):
     """Starts `anyslice train` on a run of the tests' scale, the scale's text changed."""
 
     def start(*arguments, change=("", "")):
-        scale = tmp_path / "short.yaml"
-        text = (root / "tests/scales/short.yaml").read_text()
-        assert change[0] in text
-        scale.write_text(text.replace(*change))
+        scale = changed_scale(*change)
         command = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
         command += ["--scale", scale, "--seed", "1", "--output", folders.output]
         command += ["--work", folders.work, "--data", folders.data, *arguments]

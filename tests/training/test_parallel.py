@@ -191,12 +191,9 @@ def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, toge
 
 
 @pytest.fixture
-def command(folders, root, tmp_path):
+def command(folders, changed_scale):
     """`anyslice train` in two processes, when the first of many epochs is done."""
-    scale = tmp_path / "short.yaml"
-    text = (root / "tests/scales/short.yaml").read_text()
-    assert "epochs: 3" in text
-    scale.write_text(text.replace("epochs: 3", "epochs: 200"))
+    scale = changed_scale("epochs: 3", "epochs: 200")
     train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
     train += ["--scale", scale, "--seed", "1", "--processes", "2"]
     train += ["--output", folders.output, "--work", folders.work, "--data", folders.data]
