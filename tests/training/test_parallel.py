@@ -203,7 +203,7 @@ def test_killed_processes_end_with_the_bytes_of_undisturbed_ones(
 ):
     """KILLS=5 kills as many times, KILL_SEED=7 at other moments."""
     draw = random.Random(int(os.environ.get("KILL_SEED", "2018")) + world)
-    scale = changed_scale("epochs: 3", "epochs: 40")
+    scale = changed_scale("epochs: 3", "epochs: 15")
     calm, killed = (
         replace(folders, output=folders.output / name, work=folders.work / name)
         for name in ("calm", "killed")

@@ -1,4 +1,4 @@
-"""`anyslice bench`: how fast the networks train here, and images are augmented."""
+"""`anyslice bench`: how fast the networks train on this CPU or GPU, and images are augmented."""
 
 from __future__ import annotations
 
@@ -27,14 +27,32 @@ from anyslice.cli.options import fail_clearly
     help="How often each step is timed; medians count.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What to time: this CPU or its GPU.",
+)
+@click.option("--together", is_flag=True, help="On a GPU, also time 2 and 4 trainings at once.")
 @fail_clearly
-def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | None) -> None:
-    """Time training steps of NETWORKS (default: all) at their CIFAR sizes, on this CPU.
+def bench(
+    networks: tuple[str, ...],
+    output: Path,
+    rounds: int,
+    threads: int | None,
+    device: str,
+    together: bool,
+) -> None:
+    """Time training steps of NETWORKS (default: all) at their CIFAR sizes.
 
     Beside images/s: multiply-adds per second, their share of the machine's own matrix product, the
     time in steps of a single ResNeXt of the same L, W, B and C, and how much longer the same
     network takes trained plainly. Then images/s of augmentation in batches, against torchvision's
     transforms image by image in 2 workers.
+
+    With --device cuda: a step eager, as one CUDA graph and in NCHW, its kernels, how long they run,
+    its memory, and shares of the GPU's own copy and product.
     """
     import torch
 
@@ -50,6 +68,9 @@ def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | N
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
+    if device == "cuda":
+        _bench_gpu(networks or tuple(benchmark.CIFAR_SIZES), output, together)
+        return
     speeds = {}
     click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**benchmark.machine()))
     click.echo(benchmark.HEADER)
@@ -63,3 +84,26 @@ def bench(networks: tuple[str, ...], output: Path, rounds: int, threads: int | N
     )
     compared = asdict(augmentation) | {"ratio": augmentation.ratio}
     write_json(output, benchmark.as_json(speeds) | {"augmentation": compared})
+
+
+def _bench_gpu(networks: tuple[str, ...], output: Path, together: bool) -> None:
+    import torch
+
+    from anyslice.costs import gpu_bench
+    from anyslice.costs.bench import CIFAR_SIZES
+    from anyslice.files import write_json
+
+    gpu = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    ceiling = gpu_bench.ceilings()
+    click.echo(
+        f"{gpu['gpu']}, torch {gpu['torch']}: copy {ceiling.copy / 1e12:.2f} TB/s, "
+        f"product {ceiling.product / 1e12:.1f} TMAC/s"
+    )
+    click.echo(gpu_bench.HEADER)
+    speeds = {}
+    counts = gpu_bench.SIDE_BY_SIDE if together else ()
+    for name in networks:
+        speeds[name] = gpu_bench.measure_on_gpu(*CIFAR_SIZES[name], ceiling, counts)
+        click.echo(gpu_bench.as_line(name, speeds[name]))
+        found = {"machine": gpu, "ceilings": asdict(ceiling)}
+        write_json(output, found | {"networks": {n: asdict(s) for n, s in speeds.items()}})
