@@ -1,4 +1,4 @@
-"""`anyslice bench`: how fast the networks train on this CPU or GPU, and images are augmented."""
+"""`anyslice bench`: how fast the networks train on this CPU or GPU."""
 
 from __future__ import annotations
 
@@ -48,8 +48,7 @@ def bench(
 
     Beside images/s: multiply-adds per second, their share of the machine's own matrix product, the
     time in steps of a single ResNeXt of the same L, W, B and C, and how much longer the same
-    network takes trained plainly. Then images/s of augmentation in batches, against torchvision's
-    transforms image by image in 2 workers.
+    network takes trained plainly.
 
     With --device cuda: a step eager, as one CUDA graph and in NCHW, its kernels, how long they run,
     its memory, and shares of the GPU's own copy and product.
@@ -57,7 +56,6 @@ def bench(
     import torch
 
     from anyslice.costs import bench as benchmark
-    from anyslice.costs.augmentation_speed import compare_on_embedded_images
     from anyslice.files import write_json
     from anyslice.memory import keep_freed_memory
 
@@ -77,13 +75,7 @@ def bench(
     for name, speed in benchmark.bench(networks or tuple(benchmark.CIFAR_SIZES), rounds):
         click.echo(benchmark.as_line(name, speed))
         speeds[name] = speed
-    augmentation = compare_on_embedded_images()
-    click.echo(
-        f"augmentation: {augmentation.batched:.0f} images/s in batches, "
-        f"{augmentation.per_image:.0f} one by one, {augmentation.ratio:.0f} times as fast"
-    )
-    compared = asdict(augmentation) | {"ratio": augmentation.ratio}
-    write_json(output, benchmark.as_json(speeds) | {"augmentation": compared})
+    write_json(output, benchmark.as_json(speeds))
 
 
 def _bench_gpu(networks: tuple[str, ...], output: Path, together: bool) -> None:

@@ -8,10 +8,10 @@ from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, pages, runs
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
+from anyslice.cli.estimate import estimate
 from anyslice.cli.export import export
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
-from anyslice.cli.hours import hours
 from anyslice.cli.latency import latency
 from anyslice.cli.make import make
 from anyslice.cli.predict import predict
@@ -41,7 +41,7 @@ for verb in (
     export,
     latency,
     flops,
-    hours,
+    estimate,
     figure,
     runs,
     claims,

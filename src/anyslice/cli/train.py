@@ -100,7 +100,7 @@ def train(
         try:
             if wait and not child:
                 wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
-            with own_gpus(gpus, loaded.trainings_per_gpu, interrupts, say=click.echo):
+            with own_gpus(gpus, interrupts, say=click.echo):
                 if count > 1 and not child:
                     status = run_in_processes(count, sys.argv[1:])
                     if status == EXIT_CODE:

@@ -202,13 +202,12 @@ def seconds_of(action: Callable[[], object]) -> float:
 def kernels_of(action: Callable[[], object]) -> tuple[int, float]:
     """The number of kernels that a call starts, and the seconds in which they run."""
     torch.cuda.synchronize()
-    with profile(activities=[ProfilerActivity.CUDA]) as found:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
         action()
         torch.cuda.synchronize()
-    events = found.events() or []
-    kernels = [e for e in events if not e.name.lower().startswith(("memcpy", "memset"))]
-    on_device = [e for e in kernels if "CUDA" in str(e.device_type)]
-    return len(on_device), sum(e.self_device_time_total for e in on_device) / 1e6
+    on_device = [event for event in found.events() or [] if "CUDA" in str(event.device_type)]
+    kernels = [e for e in on_device if not e.name.lower().startswith(("memcpy", "memset"))]
+    return len(kernels), sum(event.self_device_time_total for event in kernels) / 1e6
 
 
 def together(name: str, hyperparameters: Mapping[str, Any], count: int) -> float:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from anyslice.networks.base import AnytimeNetwork
+from anyslice.training.convolutions import FastConvolutions
 from anyslice.training.distributed import GlobalBatchNorm, Processes
 from anyslice.training.loss import Reduction, backward_through, joint_backward
 from anyslice.training.options import Options
@@ -59,13 +60,18 @@ def _eager_step(
 
     def step(images: Tensor, labels: Tensor) -> Tensor:
         optimiser.zero_grad()
-        with options.autocast(device), _batch_norm(processes):
+        with options.autocast(device), _batch_norm(processes), _convolutions(device, options):
             losses = losses_and_gradients(images, labels)
         processes.average_gradients(network.parameters())
         optimiser.step()
         return processes.mean(losses)
 
     return step
+
+
+def _convolutions(device: torch.device, options: Options) -> AbstractContextManager[Any]:
+    fast = device.type == "cuda" and not options.compile
+    return FastConvolutions() if fast else nullcontext()
 
 
 def _batch_norm(processes: Processes) -> AbstractContextManager[Any]:
