@@ -17,11 +17,11 @@ from anyslice.networks import build
 
 # Published image size, channels and labels of the data sets whose parts are played.
 IMAGES = {
-    "CIFAR-10": {"image_size": 32, "classes": 10},
-    "CIFAR-100": {"image_size": 32, "classes": 100},
-    "ImageNet": {"image_size": 224, "classes": 1000},
-    "CUB-200-2011": {"image_size": 224, "classes": 200},
-    "CUB-200-2011, four levels": {"image_size": 224, "classes": (200, 183, 149, 80)},
+    "cifar10": {"image_size": 32, "classes": 10},
+    "cifar100": {"image_size": 32, "classes": 100},
+    "imagenet": {"image_size": 224, "classes": 1000},
+    "cub": {"image_size": 224, "classes": 200},
+    "cub, four levels": {"image_size": 224, "classes": (200, 183, 149, 80)},
 }
 KNOWN = yaml.safe_load((Path(__file__).parent / "known_costs.yaml").read_text())
 MILLION = 10**6
@@ -61,9 +61,9 @@ def test_a_bias_counts_among_all_operations_only():
 
 
 @cache
-def cost_of_known(network: str, role: str) -> list[Cost]:
+def cost_of_known(network: str, images: str) -> list[Cost]:
     """The cost of a network, given as JSON, on the images of a data set; each counted once."""
-    return count(build(**json.loads(network), **IMAGES[role]))
+    return count(build(**json.loads(network), **IMAGES[images]))
 
 
 def in_millions(costs: list[Cost], field: str) -> list[float]:
@@ -83,22 +83,22 @@ def test_the_papers_networks_cost_what_was_measured_on_other_code(known):
 def paper_runs():
     scale = load_scale("paper")
     return [
-        pytest.param(of_dataset.role, name, run.network, id=f"{dataset}/{name}")
+        pytest.param(dataset, name, run.network, id=f"{dataset}/{name}")
         for dataset, of_dataset in scale.datasets.items()
         for name, run in of_dataset.runs.items()
     ]
 
 
-@pytest.mark.parametrize(("role", "name", "network"), paper_runs())
-def test_the_paper_scale_costs_what_is_on_record(role, name, network):
+@pytest.mark.parametrize(("dataset", "name", "network"), paper_runs())
+def test_the_paper_scale_costs_what_is_on_record(dataset, name, network):
     if isinstance(network, TorchvisionParams):
         network = replace(network, weights=None)  # released ones would be downloaded
     named = {"name": network.name} | hyperparameters(network)
-    costs = cost_of_known(json.dumps(named, sort_keys=True), role)
+    costs = cost_of_known(json.dumps(named, sort_keys=True), dataset)
     record = {"macs": [c.macs for c in costs], "params": [c.params for c in costs]}
-    assert KNOWN["paper scale"].get(role, {}).get(name) == record, (
+    assert KNOWN["paper scale"].get(dataset, {}).get(name) == record, (
         f"if the change is meant, write into {Path(__file__).parent}/known_costs.yaml, under "
-        f"'paper scale', {role}:\n    {name}: {record}"
+        f"'paper scale', {dataset}:\n    {name}: {record}"
     )
 
 

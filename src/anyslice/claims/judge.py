@@ -187,10 +187,11 @@ def stand_in_of(claim: Claim, scale: Scale) -> str | None:
     dataset = getattr(figure, "dataset", None)
     if dataset is None:
         return None
-    title, role = load_description(dataset).title, scale.datasets[dataset].role
-    if title.startswith(role):
+    original = scale.datasets[dataset].stands_in_for
+    if original is None:
         return None
-    return f"{title.partition(',')[0]} stands in for {role}: the value has no counterpart"
+    title = load_description(dataset).title.partition(",")[0]
+    return f"{title} stands in for {original}: the value has no counterpart"
 
 
 def write_claims(table: pd.DataFrame, scale: Scale, folder: Path) -> None:
