@@ -12,7 +12,7 @@ from torch import nn
 
 from anyslice.config.families import TorchvisionParams
 from anyslice.config.scale import hyperparameters, load_scale
-from anyslice.costs.macs import Cost, cost_of, count, cumulative_macs
+from anyslice.costs.macs import Cost, cost_of, count, cumulative_macs, training_passes
 from anyslice.networks import build
 
 # Published image size, channels and labels of the data sets whose parts are played.
@@ -111,3 +111,19 @@ def test_answers_one_after_another_cost_only_what_is_new_where_a_network_is_inte
         head = 10 * network.heads[0].fc.in_features
         spent = cumulative_macs(network, [first, full])
         assert spent == [first, full + head if interruptible else first + full]
+
+
+def test_training_i_resnext_takes_8_passes_and_the_macs_of_4_55_full_networks():
+    """Section 3.1; the MACs are those of all eight sub-networks, one after another."""
+    network = build("i-resnext", L=21, W=64, B=4, C=8, K=8, **IMAGES["cifar10"])
+    macs = [cost.macs for cost in count(network)]
+    assert training_passes(network) == 8
+    assert cumulative_macs(network, macs)[-1] / macs[-1] == pytest.approx(4.55, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["is-resnext", "i-resnext", "shallow-resnext", "resnext"])
+def test_only_i_resnext_needs_a_pass_for_each_sub_network(name):
+    sizes = {"L": 3, "W": 8, "B": 2, "C": 4} | ({"K": 2} if name.startswith("i") else {})
+    network = build(name, classes=(10, 5), image_size=16, **sizes)
+    assert training_passes(network) == (2 if name == "i-resnext" else 1)
+    assert all(parameter.grad is None for parameter in network.parameters())

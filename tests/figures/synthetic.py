@@ -32,6 +32,8 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
                 "all_ops": [round(1.05 * cost) for cost in costs],
                 "params": costs,
                 "cumulative_macs": costs,
+                "passes": len(costs) if settings.network.name == "i-resnext" else 1,
+                "stored_params": costs[-1] + 1000 * len(costs),
             },
         )
         D = 3 if settings.hierarchy else 1
