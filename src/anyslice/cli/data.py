@@ -117,7 +117,7 @@ def show(
     folder = folder or Path("data") / description.name
     click.echo(summarise(description, folder))
     if check_images and description.storage == "files":
-        from anyslice.datasets.index import verify_images
+        from anyslice.datasets.scan import verify_images
 
         click.echo(f"Checked:   {verify_images(folder)} image files")
     if picture:
