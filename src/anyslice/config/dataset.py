@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -163,6 +164,14 @@ class Description:
     def folder_names(self) -> tuple[str, ...]:
         """Names of the classes' folders in the order of the labels."""
         return self.class_ids or self.classes
+
+
+def check_name(name: str) -> None:
+    """Raise ParameterError unless a data set can be called so: files and folders have its name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.endswith(".yaml"):
+        raise ParameterError(
+            f"a data set cannot be called {name!r}; letters, digits, '-', '_' and '.' will do"
+        )
 
 
 def load_description(dataset: str, folder: Path = FOLDER) -> Description:
