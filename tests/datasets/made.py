@@ -19,11 +19,12 @@ import torch
 from PIL import Image
 
 from anyslice.config.dataset import Counts, Description, load_description
+from anyslice.datasets.assemble import measure
 from anyslice.datasets.checksums import file_checksums
 from anyslice.datasets.content import canonical_order, digests
 from anyslice.datasets.formats.idx import read_idx
 from anyslice.datasets.labelled import Images
-from anyslice.datasets.prepare import measure, prepare
+from anyslice.datasets.prepare import prepare
 from anyslice.datasets.splits import draw
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,7 @@ def statistics(
     part = Images(torch.from_numpy(images[:total]), torch.tensor(labels[:total]))
     order = canonical_order(digests(part, max(labels) + 1))
     held_out = draw(total, counts.validation, seed=2018)
-    return measure(part.images[np.delete(order.numpy(), held_out)])
+    return measure(part.images.numpy()[np.delete(order.numpy(), held_out)])
 
 
 def write_cifar10(folder: Path, **meta: Any) -> Description:
@@ -186,8 +187,8 @@ def write_ilsvrc(folder: Path, truth: tuple[int, ...] = (3, 1, 2, 3, 1, 2)) -> D
         classes=("tench", "goldfish", "tabby"),
         counts=Counts(9, 3, 6),
         image_size=16,
-        mean=(0.3, 0.3, 0.3),
-        std=(0.3, 0.3, 0.3),
+        mean=(0.25, 0.25, 0.25),
+        std=(0.25, 0.25, 0.25),
     )
 
 
@@ -230,8 +231,8 @@ def write_cub(folder: Path, evil: str | None = None, **tables: str) -> Descripti
         classes=description.classes[:3],
         counts=Counts(4, 2, 6),
         image_size=16,
-        mean=(0.3, 0.3, 0.3),
-        std=(0.3, 0.3, 0.3),
+        mean=(0.25, 0.25, 0.25),
+        std=(0.25, 0.25, 0.25),
     )
 
 

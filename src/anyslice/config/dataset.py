@@ -72,7 +72,7 @@ class Folders:
 
     train: str = "train"
     validation: str | None = None
-    test: str | None = "test"
+    test: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,11 +80,12 @@ class Folders:
         return tuple(name for name in (self.train, self.validation, self.test) if name)
 
 
+TRAIN_AND_TEST = Folders(test="test")
 _FOLDERS = {
-    "cifar-10": Folders(),
-    "cifar-100": Folders(),
+    "cifar-10": TRAIN_AND_TEST,
+    "cifar-100": TRAIN_AND_TEST,
     "ilsvrc-2012": Folders(test="val"),
-    "class-folders": Folders(),
+    "class-folders": TRAIN_AND_TEST,
 }
 """For each format that can be had as class folders, where they are unless it is said."""
 

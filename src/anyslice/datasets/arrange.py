@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from anyslice.config.dataset import Description, Folders
+from anyslice.config.dataset import TRAIN_AND_TEST, Description
 from anyslice.datasets import splits
 from anyslice.datasets.errors import DataError
 
@@ -50,7 +50,7 @@ def arrange(description: Description, parts: Sequence[str]) -> Arrangement:
 
 def _drawn(description: Description) -> list[str]:
     """The parts that are drawn from the training images."""
-    folders = description.class_folders or Folders()
+    folders = description.class_folders or TRAIN_AND_TEST
     return [part for part in ("validation", "test") if not getattr(folders, part)]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anyslice.config.dataset import Content, Description, Folders
+from anyslice.config.dataset import TRAIN_AND_TEST, Content, Description, Folders
 from anyslice.datasets import content
 from anyslice.datasets.arrange import arrange
 from anyslice.datasets.augmentation import pad_black
@@ -161,7 +161,7 @@ def list_folders(
     description: Description, root: Path, folders: Folders | None = None
 ) -> list[ImageFile]:
     """The images in class folders; a line in the log says what else is there."""
-    folders = folders or description.class_folders or Folders()
+    folders = folders or description.class_folders or TRAIN_AND_TEST
     listing = class_folders.list_folders(root, folders, description.folder_names)
     if listing.skipped:
         _log.warning(

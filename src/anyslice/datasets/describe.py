@@ -139,7 +139,7 @@ def find_folders(root: Path) -> Folders:
     }
     train, validation, test = found["train"], found["validation"], found["test"]
     if not train:
-        return Folders(train=".", test=None)
+        return Folders(train=".")
     if not test:
         validation, test = None, validation
     return Folders(train, validation, test)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from anyslice.config.dataset import Description, Folders
+from anyslice.config.dataset import TRAIN_AND_TEST, Description
 from anyslice.datasets import index, splits
 from anyslice.datasets.assemble import (
     Measured,
@@ -120,7 +120,7 @@ def _write_class_folders(
     for (part, images), count in zip(parts.items(), counts, strict=True):
         per_class = count // len(description.class_ids)
         class_folders.write_class_folders(root, part, description.class_ids, images, per_class)
-    return list_folders(description, root, Folders())
+    return list_folders(description, root, TRAIN_AND_TEST)
 
 
 def describe(description: Description, files: Mapping[str, str]) -> Manifest:

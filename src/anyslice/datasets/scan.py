@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from anyslice.datasets import index
 from anyslice.datasets.decoding import decode
@@ -17,7 +18,6 @@ from anyslice.datasets.errors import DataError
 from anyslice.datasets.labelled import ImageFile
 from anyslice.datasets.manifest import images_of
 from anyslice.datasets.parallel import parallel
-from anyslice.datasets.streaming import resize_and_crop_centre
 
 Statistics = dict[str, tuple[float, ...]]
 """Mean and standard deviation, "mean" and "std", of each channel, black 0 and white 1."""
@@ -28,7 +28,8 @@ class Scanned(NamedTuple):
 
     Attributes:
         sha256: of the file.
-        values: int64 (C, 256): how often each value occurs in what evaluation sees of the image.
+        values: int64 (C, 256): how often each value occurs in the whole image, resized, so that
+            large images count no more than small ones.
     """
 
     sha256: str
@@ -41,7 +42,7 @@ def scan(root: Path, files: Sequence[ImageFile], size: int, channels: int) -> li
     Args:
         root: the folder of images.
         files: the images.
-        size: of what evaluation sees.
+        size: to which images are resized to measure them.
         channels: 1 or 3.
 
     Raises:
@@ -50,7 +51,7 @@ def scan(root: Path, files: Sequence[ImageFile], size: int, channels: int) -> li
 
     def read(file: ImageFile) -> Scanned:
         path = root / file.path
-        image = resize_and_crop_centre(decode(path, channels), size)
+        image = decode(path, channels).resize((size, size), Image.Resampling.BILINEAR)
         return Scanned(sha256(path), count_values(np.array(image).reshape(-1, channels)))
 
     return list(parallel(read, files, "reading"))
