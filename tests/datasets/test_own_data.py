@@ -146,6 +146,29 @@ def test_class_folders_alone_are_split(tmp_path, images):
         assert len({i.numpy().tobytes() for part in stored for i in part}) == 30
 
 
+def test_the_folder_of_records_is_not_taken_for_class_folders(tmp_path, monkeypatch):
+    """Snakemake makes data/sources/mine before it looks for the images."""
+    monkeypatch.chdir(tmp_path)
+    write_images(tmp_path / "own", small(30))
+    description = described(tmp_path / "own", tmp_path)
+    (tmp_path / "data/sources/mine").mkdir(parents=True)
+    assert list(fetch(description).values()) == [tmp_path / "own"]
+    shutil.rmtree(tmp_path / "own")
+    with pytest.raises(DataError, match=r"Missing:\n  class folders in \./\nLooked in:"):
+        fetch(description)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    """CIFAR-100 has one."""
+    for name in ("train", "bus"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for number, image in enumerate(small(20)):
+            image.save(tmp_path / f"own/{name}/{number}.png")
+    description = described(tmp_path / "own", tmp_path)
+    assert description.classes == ("bus", "train")
+    assert sum(prepared(description, tmp_path / "out").counts.values()) == 40
+
+
 def test_linked_parts_classes_and_images_are_followed(tmp_path):
     write_images(tmp_path / "a/train", small(30))
     write_images(tmp_path / "b/test", small(9))

@@ -126,7 +126,7 @@ def describe_folder(root: Path, wishes: Wishes) -> Description:
 
 
 def find_folders(root: Path) -> Folders:
-    """Where the class folders of each part are.
+    """Where the class folders of each part are; a folder without any is no part, but a class.
 
     A folder of validation images without one of test images is that of the test images, as
     ImageNet's is.
@@ -134,7 +134,7 @@ def find_folders(root: Path) -> Folders:
     if not root.is_dir():
         raise DataError(f"there is no folder {root}")
     found: dict[str, str | None] = {
-        part: next((name for name in names if (root / name).is_dir()), None)
+        part: next((n for n in names if (root / n).is_dir() and class_names(root / n)), None)
         for part, names in PARTS.items()
     }
     train, validation, test = found["train"], found["validation"], found["test"]

@@ -26,10 +26,10 @@ def parallel(function: Callable[[T], R], items: Sequence[T], what: str) -> Itera
         items: any number of them.
         what: is done, for the progress bar.
     """
-    workers = len(os.sched_getaffinity(0))
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with (
         tqdm(desc=what, total=len(items), unit="image", mininterval=1, delay=2) as progress,
-        ThreadPoolExecutor(workers) as pool,
+        ThreadPoolExecutor(allowed) as pool,
     ):
         for start in range(0, len(items), _AT_ONCE):
             for result in pool.map(function, items[start : start + _AT_ONCE]):

@@ -69,7 +69,7 @@ def fetch(
 def _unpacked(description: Description, place: Path) -> dict[str, Path]:
     """The folder in a place that stands for the source files, by name; empty if there is none."""
     folders = description.class_folders
-    if folders and all((place / name).is_dir() for name in folders.names):
+    if folders and all(_has(description, place, name) for name in folders.names):
         return {CLASS_FOLDERS: place.absolute()}
     name = UNPACKED.get(description.format, "")
     for folder in (place / name, place):
@@ -78,15 +78,22 @@ def _unpacked(description: Description, place: Path) -> dict[str, Path]:
     return {}
 
 
+def _has(description: Description, place: Path, folder: str) -> bool:
+    """Whether a place has a folder of class folders; the place itself must have classes, too."""
+    if folder == ".":
+        return any((place / name).is_dir() for name in description.folder_names)
+    return (place / folder).is_dir()
+
+
 def _refuse_half(description: Description, places: list[Path]) -> None:
     """Name what is missing where there are class folders of one part only."""
-    folders = description.class_folders
+    names = description.class_folders.names if description.class_folders else ()
     for place in places:
-        missing = [name for name in folders.names if not (place / name).is_dir()] if folders else []
-        if folders and len(missing) < len(folders.names):
+        missing = [name for name in names if not _has(description, place, name)]
+        if 0 < len(missing) < len(names):
             raise DataError(
                 f"{place / missing[0]} is missing: unpacked, {description.title} is in "
-                f"{'/ and '.join(folders.names)}/"
+                f"{'/ and '.join(names)}/"
             )
 
 
