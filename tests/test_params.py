@@ -59,7 +59,7 @@ def test_the_quick_scale_keeps_the_papers_recipe_but_for_epochs(root):
         ("batch_size: 64", "batch_size: '64'", ["'recipe.batch_size'", "integer", '"64"']),
         ("milestones: [0.5,", "milestones: [5,", ["'recipe.milestones.0'", "less than 1"]),
         ("padding: black", "padding: grey", ["'recipe.padding'", "'black'", "'mean'"]),
-        ("name: i-resnext", "name: u-resnext", ["network'", "'u-resnext'", "'i-resnext'"]),
+        ("name: i-resnext", "name: u-resnext", ["network'", "'u-resnext'", "i-resnext, "]),
         ("role:", "rule:", ["rule'", "choose from role"]),
         ("lines: [", "lines: [nothing, ", ["'figures.fig4a.lines.0'", "'nothing'", "i-resnext"]),
         ("seeds: [1, 2]", "seeds: [1, 2", ["not valid YAML"]),

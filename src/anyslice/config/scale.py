@@ -13,26 +13,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import ParameterError, check, read_mapping
-from anyslice.config.families import FAMILIES, IResNeXtParams, NetworkParams, Positive, Problem
+from anyslice.config.families import (
+    FAMILIES,
+    IResNeXtParams,
+    NetworkParams,
+    Positive,
+    Problem,
+    parse_network,
+)
 
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-if TYPE_CHECKING:
-    Network = NetworkParams
-else:
-    Network = Annotated[
-        Union[tuple(family.params for family in FAMILIES.values())],  # noqa: UP007
-        Field(discriminator="name"),
-    ]
+Network = Annotated[NetworkParams, PlainValidator(parse_network)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -396,6 +397,7 @@ def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
         _inherit(raw, dataset, path, at)
         for name, run in _mappings(dataset, "runs"):
             _inherit(dataset, run, path, (*at, "runs", name))
+            _check_network(run.get("network"), path, (*at, "runs", name, "network"))
     checked = check(Scale, raw, path)
     problems = [
         *_of_seeds(checked),
@@ -418,6 +420,17 @@ def _inherit(
     child.setdefault("gpus", parent["gpus"])
     check(Recipe, child["recipe"], path, (*at, "recipe"))
     check(Count, child["gpus"], path, (*at, "gpus"))
+
+
+def _check_network(network: Any, path: Path, at: tuple[str, ...]) -> None:
+    """Refuse hyper-parameters that the network's family does not have."""
+    if not isinstance(network, dict) or not isinstance(network.get("name"), str):
+        return
+    try:
+        kind = FAMILIES[network["name"]].params
+    except ParameterError as error:
+        raise ParameterError(f"{path}: key {'.'.join(at)!r}: {error}") from None
+    check(kind, network, path, at)
 
 
 def _read(path: Path, folder: Path) -> dict[str, Any]:
