@@ -27,6 +27,7 @@ from anyslice.config.families import (
     Problem,
     parse_network,
 )
+from anyslice.config.layers import merge, read_layers
 
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
@@ -101,7 +102,8 @@ class Recipe:
             yield (
                 "epochs",
                 f"{len(self.milestones)} milestones make {phases} phases of the learning rate, "
-                f"which need at least {phases} epochs, not {self.epochs}",
+                f"which need at least {phases} epochs, not {self.epochs}; set fewer milestones "
+                "too ([] for one phase)",
             )
 
 
@@ -378,18 +380,23 @@ def canonical(value: Any) -> str:
     return json.dumps(asdict(value), sort_keys=True)
 
 
-def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
+def load_scale(
+    scale: str, folder: Path = Path("params"), changes: Mapping[str, Any] | None = None
+) -> Scale:
     """Read and check a scale.
 
     Args:
         scale: a name in `folder`, or the path of a YAML file.
         folder: where the scales are.
+        changes: laid over the file, as the file is over one that it extends.
 
     Raises:
         ParameterError: if the file is missing or says something that cannot be.
     """
-    path = Path(scale) if scale.endswith(".yaml") else folder / f"{scale}.yaml"
-    raw = _read(path, folder) | {"name": path.stem, "path": str(path)}
+    layers = read_layers(scale, folder)
+    path = layers[0][0]
+    raw = merge([changes or {}, *(layer for _, layer in layers)])
+    raw |= {"name": path.stem, "path": str(path)}
     check(Recipe, raw.get("recipe"), path, ("recipe",))
     check(Count, raw.get("gpus"), path, ("gpus",))
     for key, dataset in _mappings(raw, "datasets"):
@@ -431,21 +438,6 @@ def _check_network(network: Any, path: Path, at: tuple[str, ...]) -> None:
     except ParameterError as error:
         raise ParameterError(f"{path}: key {'.'.join(at)!r}: {error}") from None
     check(kind, network, path, at)
-
-
-def _read(path: Path, folder: Path) -> dict[str, Any]:
-    try:
-        return read_mapping(path)
-    except FileNotFoundError:
-        if not folder.is_dir():
-            raise ParameterError(
-                f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
-                "of the repository, where that folder is"
-            ) from None
-        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
-        raise ParameterError(
-            f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
-        ) from None
 
 
 def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
