@@ -38,17 +38,27 @@ def hours(figures: tuple[str, ...], scale: str, peak: float, bench: Path) -> Non
 
     loaded = load_scale(scale)
     shown = [f"{f.dataset}/{run}" for f in map(loaded.figure, figures) for run in f.runs]
+    if not bench.exists():
+        raise ValueError(f"there is no {bench}: run `anyslice bench --output {bench}` first")
     shares = shares_of_peak(read_json(bench))
     rows = []
     for name in dict.fromkeys(shown or loaded.shown):
         run = loaded.run(name)
         if run.recipe.epochs == 0:
             continue
-        flops = read_json(Path("results") / loaded.name / "flops" / f"{name}.json")
+        counted = Path("results") / loaded.name / "flops" / f"{name}.json"
+        if not counted.exists():
+            raise ValueError(
+                f"there is no {counted}: run `anyslice flops {name} --scale {scale}` first"
+            )
+        flops = read_json(counted)
         data = load_description(name.partition("/")[0])
         teramacs = teramacs_of(run, flops["cumulative_macs"][-1], data)
         family = run.network.name
         if family not in shares:
-            raise ValueError(f"{bench} has no {family!r}; run `anyslice bench` for all networks")
+            raise ValueError(
+                f"{bench} has no {family!r}; run `anyslice bench --scale {scale} {name}`, or "
+                "`anyslice bench` for all networks of the paper"
+            )
         rows.append(estimate(name, teramacs, loaded.gpus_of(name), shares[family], peak))
     click.echo(as_markdown(rows, len(loaded.seeds)))
