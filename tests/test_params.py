@@ -201,7 +201,21 @@ def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, exp
         ("seeds: [1, 2]", "seeds: []", "seeds", "at least one"),
         ("points: [", "points: [i-resnext, ", "figures.fig4a.points.0", "this one has 4"),
         ("lines: [", "lines: [resnet-8, ", "figures.fig4a.lines.0", "this one has 1"),
-        ("kind: budget", "kind: budget\n    x: 1", "figures.fig4a.x", "choose from kind, dataset"),
+        ("kind: budget", "kind: budget\n    z: 1", "figures.fig4a.z", "choose from kind, dataset"),
+        ("kind: budget", "kind: budget\n    x: flops", "figures.fig4a.x", "'all_ops'"),
+        ("kind: budget", "kind: budget\n    seeds: [3]", "figures.fig4a.seeds.0", "none of [1, 2]"),
+        (
+            "kind: budget",
+            "kind: budget\n    styles: {i-resnext-20: {label: x}}",
+            "figures.fig4a.styles.i-resnext-20",
+            "the figure shows no such run",
+        ),
+        (
+            "kind: budget",
+            "kind: budget\n    styles: {i-resnext: {colour: rose}}",
+            "figures.fig4a.styles.i-resnext.colour",
+            "'rose' is no colour of Matplotlib",
+        ),
         (
             "independent: i-resnext-20",
             "independent: resnet-8",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from anyslice.cli.bench import bench
@@ -28,6 +30,8 @@ def main() -> None:
 
     Snakemake calls these verbs; each also works by itself.
     """
+    # Figures go to files; a user's own setting may need a screen.
+    os.environ.setdefault("MPLBACKEND", "agg")
 
 
 for verb in (

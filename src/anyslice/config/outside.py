@@ -18,6 +18,7 @@ from typing import Any
 from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.config.family import Family
+from anyslice.config.look import look_problems
 
 TABLE = "FAMILIES"
 
@@ -83,7 +84,9 @@ def _problems(row: Any, others: list[Any]) -> Iterator[str]:
     elif "__dataclass_fields__" not in vars(params):
         yield f"params: {params.__name__} lacks the decorator @dataclass(frozen=True)"
     yield from _of_implementation(row.implementation)
-    yield from _of_look(row)
+    yield from (f"{key}: {problem}" for key, problem in look_problems(row.colour, row.marker))
+    if not row.label or not isinstance(row.label, str):
+        yield f"label: a name for tables and legends is needed, not {row.label!r}"
     taken = [other.label for other in (*FAMILIES.values(), *others) if isinstance(other, Family)]
     if row.label in taken:
         yield f"label: another family is called {row.label!r}"
@@ -115,15 +118,3 @@ def _defined(node: ast.stmt) -> Iterator[str]:
         yield from (alias.asname or alias.name for alias in node.names)
     elif isinstance(node, ast.Assign):
         yield from (target.id for target in node.targets if isinstance(target, ast.Name))
-
-
-def _of_look(row: Family) -> Iterator[str]:
-    from matplotlib.colors import is_color_like
-    from matplotlib.markers import MarkerStyle
-
-    if not row.label or not isinstance(row.label, str):
-        yield f"label: a name for tables and legends is needed, not {row.label!r}"
-    if not is_color_like(row.colour):
-        yield f"colour: {row.colour!r} is no colour of Matplotlib"
-    if row.marker not in MarkerStyle.markers:
-        yield f"marker: {row.marker!r} is no marker of Matplotlib"

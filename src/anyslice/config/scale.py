@@ -28,6 +28,7 @@ from anyslice.config.families import (
     parse_network,
 )
 from anyslice.config.layers import merge, read_layers
+from anyslice.config.look import CostLook, Look
 
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
@@ -149,7 +150,7 @@ class DatasetRuns:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BudgetFigure:
+class BudgetFigure(CostLook):
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
@@ -171,7 +172,7 @@ class BudgetFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BatchNormFigure:
+class BatchNormFigure(CostLook):
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
 
     kind: Literal["batch-norm"]
@@ -186,7 +187,7 @@ class BatchNormFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BranchesFigure:
+class BranchesFigure(Look):
     """l1-norm of the third convolution's weights by branch (Figure 3b).
 
     Attributes:
@@ -226,7 +227,7 @@ class JointAndAlone:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class JointAloneFigure:
+class JointAloneFigure(CostLook):
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
     kind: Literal["joint-alone"]
@@ -241,7 +242,7 @@ class JointAloneFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class LevelsFigure:
+class LevelsFigure(CostLook):
     """Error of each sub-network at each label level (Figure 5).
 
     Attributes:
@@ -266,7 +267,7 @@ class LevelsFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class PropertiesFigure:
+class PropertiesFigure(Look):
     """Monotonicity, optimality and interruptibility (Section 2.1), measured.
 
     Attributes:
@@ -368,6 +369,10 @@ class Scale:
                 f"{self.path}: there is no figure {name!r}; choose from {', '.join(self.figures)}"
             )
         return self.figures[name]
+
+    def seeds_of(self, figure: str) -> tuple[int, ...]:
+        """The seeds that a figure shows; raises as `figure`."""
+        return self.figure(figure).seeds or self.seeds
 
 
 def hyperparameters(network: NetworkParams) -> dict[str, Any]:
@@ -523,8 +528,20 @@ def _of_figures(scale: Scale) -> Iterator[Problem]:
                 f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}",
             )
         if not unknown:
-            for key, problem in _contradictions(figure, runs):
+            for key, problem in (*_contradictions(figure, runs), *_of_look(figure, scale)):
                 yield f"{at}.{key}", problem
+
+
+def _of_look(figure: Figure, scale: Scale) -> Iterator[Problem]:
+    """What a figure says of its look and cannot be."""
+    for number, seed in enumerate(figure.seeds or ()):
+        if seed not in scale.seeds or seed in (figure.seeds or ())[:number]:
+            yield f"seeds.{number}", f"{seed} is given twice or is none of {list(scale.seeds)}"
+    for run, style in figure.styles.items():
+        if run not in figure.runs:
+            yield f"styles.{run}", f"the figure shows no such run; choose from {figure.runs}"
+        for key, problem in style.problems():
+            yield f"styles.{run}.{key}", problem
 
 
 def _roles(figure: Figure) -> dict[str, str]:
@@ -543,7 +560,7 @@ def _roles(figure: Figure) -> dict[str, str]:
     return {
         key: leaf
         for key, leaf in leaves("", asdict(figure))
-        if leaf in runs and key not in ("kind", "dataset")
+        if leaf in runs and key.partition(".")[0] not in ("kind", "dataset", "title", "styles")
     }
 
 

@@ -34,7 +34,7 @@ STAGES = {
 WITHOUT_STAGE = ("fetch",)
 """Rules that only lead to a prepared data set; what they write holds for one machine."""
 
-IN_GIT = (".json", ".csv", ".md")
+IN_GIT = (".json", ".csv", ".md", ".tex")
 NOT_IN_GIT = ("history.csv",)
 
 
