@@ -7,7 +7,7 @@ import os
 import click
 
 from anyslice.cli.bench import bench
-from anyslice.cli.claims import claims, pages, runs
+from anyslice.cli.claims import claims, pages
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.export import export
@@ -17,6 +17,7 @@ from anyslice.cli.hours import hours
 from anyslice.cli.latency import latency
 from anyslice.cli.make import make
 from anyslice.cli.predict import predict
+from anyslice.cli.runs import runs
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
