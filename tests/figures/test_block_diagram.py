@@ -5,12 +5,13 @@ from PIL import Image
 from pypdf import PdfReader
 
 from anyslice.figures.block_diagram import draw
+from anyslice.figures.style import pdf_and_png, save
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     stem = tmp_path_factory.mktemp("figure") / "fig2"
-    draw("is-resnext", stem)
+    save(draw("is-resnext"), *pdf_and_png(stem))
     return stem
 
 
@@ -46,7 +47,7 @@ def test_nothing_touches_the_edge_of_the_picture(page):
 
 
 def test_the_same_figure_has_the_same_bytes(page, tmp_path):
-    draw("is-resnext", tmp_path / "again")
+    save(draw("is-resnext"), *pdf_and_png(tmp_path / "again"))
     for suffix in (".pdf", ".png"):
         again = (tmp_path / "again").with_suffix(suffix).read_bytes()
         assert again == page.with_suffix(suffix).read_bytes()

@@ -1,13 +1,21 @@
 """Every kind of figure: what its face says, that it can be printed, and its table."""
 
+import os
+import shutil
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from pypdf import PdfReader
 from synthetic import write_results
 
-from anyslice.analysis.tables import choose_levels
+from anyslice.analysis.tables import budget_table, choose_levels
+from anyslice.cli.main import main
 from anyslice.config.scale import load_scale
-from anyslice.figures import SEEN, draw_figure, face_of
+from anyslice.figures import SEEN, budget, draw_figure, face_of
 
 FIGURES = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
 
@@ -64,9 +72,11 @@ def test_it_can_be_printed(drawn, name):
 @pytest.mark.parametrize("name", FIGURES)
 def test_drawn_again_it_has_the_same_bytes(drawn, name, root, monkeypatch):
     monkeypatch.chdir(root)
-    before = [(drawn / f"{name}.{end}").read_bytes() for end in ("pdf", "png", "csv")]
+    before = [(drawn / f"{name}.{end}").read_bytes() for end in ("pdf", "png", "csv", "tex")]
     draw_figure(load_scale("quick"), name, drawn)
-    assert before == [(drawn / f"{name}.{end}").read_bytes() for end in ("pdf", "png", "csv")]
+    assert before == [
+        (drawn / f"{name}.{end}").read_bytes() for end in ("pdf", "png", "csv", "tex")
+    ]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -106,3 +116,153 @@ def test_by_default_all_sub_networks_keep_the_accuracy_of_the_full_network():
     )
     assert set(table.target_error) == {40}
     assert table[table.chosen].set_index("subnetwork").level.to_dict() == {1: 3, 2: 2, 3: 1}
+
+
+@pytest.fixture
+def restyled(drawn, root, monkeypatch, tmp_path):
+    """Figure 4a of the quick scale with other keys, drawn from the same results."""
+    monkeypatch.chdir(root)
+
+    def draw(*, dataset=None, **keys):
+        scale = load_scale(
+            "quick", changes={"figures": {"fig4a": keys}, "datasets": {DATASET: dataset or {}}}
+        )
+        table = budget_table(scale, scale.figure("fig4a"), drawn)
+        return scale, table, face_of(scale, "fig4a")
+
+    return draw
+
+
+DATASET = "fashion-mnist-quick"
+
+
+@pytest.mark.parametrize(
+    ("x", "label", "note"),
+    [
+        ("macs", "MACs", "multiply-adds of convolutions"),
+        ("all_ops", "operations", "as the authors count"),
+        ("params", "parameters", "numbers that a sub-network stores"),
+    ],
+)
+def test_the_axis_says_what_is_drawn(restyled, x, label, note):
+    """Friction 27."""
+    _, table, face = restyled(x=x, y_scale="log")
+    figure = budget.draw(table.assign(macs=1e6, all_ops=2e6, params=3e6), face)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_yscale()) == (label, "log")
+    assert note in face.notes
+    drawn_at = {float(x) for line in axes.get_lines() for x in line.get_xdata()}
+    assert drawn_at == {{"macs": 1e6, "all_ops": 2e6, "params": 3e6}[x]}
+    plt.close(figure)
+
+
+def test_a_figure_has_its_own_title_seeds_and_styles(restyled):
+    """Friction 26."""
+    style = {"label": "ours", "colour": "#123456", "marker": "h"}
+    scale, table, face = restyled(title="Mine", seeds=[2], styles={"msdnet": style})
+    assert face.title == "Mine"
+    assert "1 seed" in face.notes
+    look = budget.looks_of(table, face)["msdnet"]
+    assert (look.label, look.colour, look.marker) == ("ours", "#123456", "h")
+    assert scale.seeds_of("fig4a") == (2,)
+    assert scale.seeds_of("fig3a") == (1, 2)
+
+
+def test_only_the_seeds_of_the_figure_are_in_its_table(restyled, drawn, tmp_path):
+    scale, _, _ = restyled(seeds=[2])
+    results = shutil.copytree(drawn, tmp_path / "results")
+    draw_figure(scale, "fig4a", results)
+    assert set(pd.read_csv(results / "fig4a.csv").seed) == {2}
+
+
+def test_no_two_runs_share_an_entry_of_the_legend_however_many_lines(restyled):
+    """Friction 25: two lines of equal K had one name, and a fifth line had no dashes."""
+    _, table, face = restyled(styles={"resnet-8": {"label": "MSDNet"}})
+    one = table[table.run == "i-resnext"]
+    many = pd.concat([table, *(one.assign(run=f"i-resnext-{n}") for n in range(12))])
+    looks = budget.looks_of(many, face)
+    labels = [look.label for look in looks.values() if look.label]
+    assert len(set(labels)) == len(labels)
+    assert looks["i-resnext-7"].label == "I-ResNeXt (K=4), i-resnext-7"
+    assert looks["resnet-8"].label == "MSDNet, resnet-8"
+    assert looks["resnet-14"].label == "ResNet"
+    lines = [(look.colour, look.line) for look in looks.values() if look.line != "none"]
+    assert len(set(lines)) == len(lines) == 15
+    plt.close(budget.draw(many, face))
+
+
+@pytest.mark.parametrize(
+    ("ending", "begins"), [("pdf", b"%PDF"), ("png", b"\x89PNG"), ("svg", b"<?xml")]
+)
+def test_one_file_elsewhere_and_nothing_else(drawn, root, monkeypatch, tmp_path, ending, begins):
+    monkeypatch.chdir(root)
+    output = tmp_path / f"mine.{ending}"
+    before = {path: path.read_bytes() for path in drawn.iterdir() if path.is_file()}
+    for _ in range(2):
+        command = ["figure", "fig4a", "--results", str(drawn), "--output", str(output)]
+        result = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        assert output.read_bytes().startswith(begins)
+        assert list(tmp_path.iterdir()) == [output]
+    assert before == {path: path.read_bytes() for path in drawn.iterdir() if path.is_file()}
+
+
+def test_an_ending_that_is_no_figures_is_refused(drawn, root, monkeypatch, tmp_path):
+    monkeypatch.chdir(root)
+    command = ["figure", "fig4a", "--results", str(drawn), "--output", str(tmp_path / "a.jpg")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    assert ".pdf, .png, .svg" in result.output
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_table_is_there_for_latex_with_means_and_intervals(drawn, name):
+    text = (drawn / f"{name}.tex").read_text()
+    lines = text.splitlines()
+    assert lines[0].startswith("% ")
+    for rule in ("toprule", "midrule", "bottomrule"):
+        assert text.count(f"\\{rule}") == 1
+    rows = [line for line in lines if line.endswith("\\\\")]
+    assert len({row.count("&") for row in rows}) == 1
+    table = pd.read_csv(drawn / f"{name}.csv")
+    seeds = table.seed.nunique()
+    assert len(rows) - 1 == len(table[table.seed.notna()]) / seeds + table.seed.isna().sum()
+
+
+def test_the_numbers_for_latex_are_those_of_the_seeds(drawn):
+    (row,) = [
+        line
+        for line in (drawn / "fig4a.tex").read_text().splitlines()
+        if "& i-resnext " in line and "& 3 &" in " ".join(line.split())
+    ]
+    cells = [cell.strip() for cell in row.removesuffix("\\\\").split("&")]
+    # 40 - 3 k - 5 + seed, of seeds 1 and 2
+    assert cells[-2:] == ["27.50", "27.00 to 28.00"]
+    assert "3,000,000" in cells
+
+
+@pytest.mark.slow
+def test_a_users_matplotlibrc_changes_no_figure(drawn, root, tmp_path):
+    """Friction 41."""
+    rc = tmp_path / "matplotlibrc"
+    rc.write_text(
+        "text.usetex: True\nsavefig.transparent: True\nlines.linewidth: 9\nbackend: TkAgg\n"
+        "savefig.bbox: tight\nfont.family: monospace\nsvg.fonttype: none\n"
+    )
+    results = shutil.copytree(drawn, tmp_path / "results")
+    code = (
+        "import sys; from anyslice.cli.main import main\n"
+        "for name in sys.argv[2:]:\n"
+        "    main(['figure', name, '--results', sys.argv[1]], standalone_mode=False)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+    subprocess.run(
+        [sys.executable, "-c", code, str(results), *FIGURES],
+        cwd=root,
+        env=environment | {"MATPLOTLIBRC": str(rc)},
+        check=True,
+    )
+    for name in FIGURES:
+        for end in ("pdf", "png"):
+            path = f"{name}.{end}"
+            assert (results / path).read_bytes() == (drawn / path).read_bytes(), path

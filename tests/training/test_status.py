@@ -202,3 +202,62 @@ def test_tensorboard_gets_a_point_per_epoch(short, folders):
     losses = events.Scalars("training loss/sub-network 1")
     assert [point.step for point in losses] == [1, 2, 3]
     assert "validation error/sub-network 2" in events.Tags()["scalars"]
+
+
+def row(state, seconds=None, left=None, run=RUN):
+    return Status(run, 1, state, "", seconds, left)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([row("done", 60)], "1 of 1 done"),
+        ([row("waiting")], "0 of 1 done, the time left unknown until one has run"),
+        # Two run and have 30 s each; the third takes 100 s like the first, by two at a time.
+        (
+            [row("done", 100), row("running", 90, 30), row("running", 110, 30), row("waiting")],
+            "1 of 4 done, about 1:20 left at the present speed, 2 at a time",
+        ),
+        # Another run of the data set, then one of another data set: the mean of all that is known.
+        (
+            [row("done", 100), row("failed", run="fashion-mnist-short/other")],
+            "1 of 2 done, about 1:40 left one by one",
+        ),
+        (
+            [row("outdated", 50), row("waiting", run="a/b")],
+            "0 of 2 done, about 1:40 left one by one",
+        ),
+    ],
+)
+def test_the_last_line_is_the_total(rows, expected):
+    """Friction 19."""
+    assert table(rows).splitlines()[-1] == expected
+
+
+def test_the_same_for_programs(root, results, tmp_path):
+    scale = str(root / "tests/scales/short.yaml")
+    arguments = ["status", "--json", "--scale", scale, "--results", str(results)]
+    said = json.loads(CliRunner().invoke(main, [*arguments, "--work", str(tmp_path)]).output)
+    assert {row["state"] for row in said["trainings"]} == {"waiting"}
+    total = {"done": 0, "of": 10, "running": 0, "seconds_left": None}
+    assert (said["total"], said["not_in_the_scale"]) == (total, [])
+
+
+def test_a_run_that_the_scale_no_longer_lists_is_named(root, results, tmp_path):
+    """Friction 17."""
+    folder = results / "runs/fashion-mnist-short/old/seed1"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text("{}")
+    scale = str(root / "tests/scales/short.yaml")
+    arguments = ["status", "--scale", scale, "--results", str(results), "--work", str(tmp_path)]
+    said = CliRunner().invoke(main, arguments).output.splitlines()
+    assert said[-2].startswith("fashion-mnist-short/old  is none of the scale's runs")
+
+
+def test_a_pipe_that_closes_is_no_error(root):
+    """Friction 19: `anyslice status | head`."""
+    command = [sys.executable, "-m", "anyslice", "status", "--scale", "paper"]
+    shown = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    shown.stdout.close()
+    assert shown.stderr.read() == b""
+    shown.wait()

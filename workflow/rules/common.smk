@@ -18,7 +18,7 @@ def results_of(figure):
     return expand(
         f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
         run=shown_in(figure),
-        seed=SCALE.seeds,
+        seed=SCALE.seeds_of(figure),
     )
 
 

@@ -30,6 +30,7 @@ rule draw:
         flops=ancient(lambda w: flops_of(w.figure)),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
+        latex=f"{RESULTS}/{{figure}}.tex",
         pdf=f"{RESULTS}/{{figure}}.pdf",
         png=f"{RESULTS}/{{figure}}.png",
     log:
@@ -55,6 +56,7 @@ for figure in SCALE.figures:
             pdf=f"{RESULTS}/{figure}.pdf",
             png=f"{RESULTS}/{figure}.png",
             csv=f"{RESULTS}/{figure}.csv",
+            tex=f"{RESULTS}/{figure}.tex",
         output:
             pdf=f"results/{figure}.pdf",
             png=report(
@@ -64,9 +66,10 @@ for figure in SCALE.figures:
                 labels={"figure": figure},
             ),
             csv=f"results/{figure}.csv",
+            tex=f"results/{figure}.tex",
         log:
             f"{RESULTS}/{figure}.copy.log",
         localrule: True
         shell:
             "(cp {input.pdf} {output.pdf} && cp {input.png} {output.png}"
-            " && cp {input.csv} {output.csv}) > {log} 2>&1"
+            " && cp {input.csv} {output.csv} && cp {input.tex} {output.tex}) > {log} 2>&1"

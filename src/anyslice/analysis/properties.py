@@ -60,7 +60,9 @@ def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iter
 
 
 def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
-    pairs = JointAloneFigure("joint-alone", figure.dataset, figure.thin, figure.shallow)
+    pairs = JointAloneFigure(
+        kind="joint-alone", dataset=figure.dataset, thin=figure.thin, shallow=figure.shallow
+    )
     table = joint_alone_table(scale, pairs, results)
     for kind in ("thin", "shallow"):
         joint, alone = (table[table.role == f"{kind}-{how}"] for how in ("joint", "alone"))

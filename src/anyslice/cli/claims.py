@@ -1,4 +1,4 @@
-"""`anyslice claims`, `runs` and `pages`: what is said of a scale's results as a whole."""
+"""`anyslice claims` and `pages`: what is said of a scale's results as a whole."""
 
 from __future__ import annotations
 
@@ -13,22 +13,6 @@ results_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="The scale's results.  [default: results/<scale>]",
 )
-
-
-@click.command()
-@scale_option
-@results_option
-@fail_clearly
-def runs(scale: str, results: Path | None) -> None:
-    """Write runs.csv: every training that a figure shows, with errors, MACs and wall time."""
-    from anyslice.analysis.tables import runs_table
-    from anyslice.config.scale import load_scale
-    from anyslice.files import write_atomically
-
-    loaded = load_scale(scale)
-    folder = results or Path("results") / loaded.name
-    with write_atomically(folder / "runs.csv") as path:
-        runs_table(loaded, loaded.shown, folder).to_csv(path, index=False)
 
 
 @click.command()

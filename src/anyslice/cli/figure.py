@@ -17,11 +17,19 @@ from anyslice.cli.options import fail_clearly, scale_option
     type=click.Path(path_type=Path, file_okay=False),
     help="The scale's results, with runs/ and flops/.  [default: results/<scale>]",
 )
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the picture to this PDF, PNG or SVG file, and nothing else.",
+)
 @fail_clearly
-def figure(name: str, scale: str, results: Path | None) -> None:
-    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.csv, .pdf and .png."""
+def figure(name: str, scale: str, results: Path | None, output: Path | None) -> None:
+    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.
+
+    The table is there twice: as CSV with every seed, and as LaTeX with means and intervals.
+    """
     from anyslice.config.scale import load_scale
     from anyslice.figures import draw_figure
 
     loaded = load_scale(scale)
-    draw_figure(loaded, name, results or Path("results") / loaded.name)
+    draw_figure(loaded, name, results or Path("results") / loaded.name, output)

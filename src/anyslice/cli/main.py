@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from anyslice.cli.bench import bench
-from anyslice.cli.claims import claims, pages, runs
+from anyslice.cli.claims import claims, pages
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.estimate import estimate
@@ -15,6 +17,7 @@ from anyslice.cli.flops import flops
 from anyslice.cli.latency import latency
 from anyslice.cli.make import make
 from anyslice.cli.predict import predict
+from anyslice.cli.runs import runs
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
@@ -28,6 +31,8 @@ def main() -> None:
 
     Snakemake calls these verbs; each also works by itself.
     """
+    # Figures go to files; a user's own setting may need a screen.
+    os.environ.setdefault("MPLBACKEND", "agg")
 
 
 for verb in (

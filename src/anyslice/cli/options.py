@@ -25,6 +25,8 @@ def fail_clearly(verb: F) -> F:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             return verb(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # by `| head`: click ends quietly
         except (ValueError, OSError, FloatingPointError) as error:
             raise click.ClickException(str(error)) from error
 

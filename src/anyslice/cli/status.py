@@ -22,23 +22,31 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--data", type=_FOLDER, default="data", show_default=True, help="Folder of prepared data sets."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
 @fail_clearly
-def status(scale: str, results: Path | None, work: Path, data: Path, watch: bool) -> None:
+def status(
+    scale: str, results: Path | None, work: Path, data: Path, as_json: bool, watch: bool
+) -> None:
     """Show which trainings of the scale wait, run, are done, outdated or failed.
 
-    Reads files, and asks SLURM's queue where there is one.
+    The last line is the total: what is done, and the time left if the trainings go on as fast and
+    as many side by side. Reads files, and asks SLURM's queue where there is one.
     """
+    import json
     import time
 
     from anyslice.config.scale import load_scale
+    from anyslice.jobs.outlook import left_over
     from anyslice.jobs.slurm import jobs_of
-    from anyslice.jobs.status import status_of, table
+    from anyslice.jobs.status import as_mapping, status_of, table
 
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name
     while True:
-        text = table(status_of(loaded, folder, work, data, jobs_of(Path.cwd())))
+        rows = status_of(loaded, folder, work, data, jobs_of(Path.cwd()))
+        others = left_over(loaded, folder)
+        text = json.dumps(as_mapping(rows, others), indent=2) if as_json else table(rows, others)
         if not watch:
             click.echo(text)
             return

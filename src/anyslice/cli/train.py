@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,21 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.command()
 @click.argument("run")
 @scale_option
-@click.option("--seed", type=click.IntRange(min=0), required=True, help="Seed of the training.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Of the training.  [default: the scale's first]"
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the run for this training, e.g. recipe.epochs=10; can be repeated.",
+)
 @click.option(
     "--output",
     type=_FOLDER,
-    required=True,
-    help="Folder for model, metrics, history and predictions.",
+    help="Folder for model, metrics, history and predictions.  [default: the study's, below"
+    " results/<scale>/runs; with --set a folder below work/tried]",
 )
 @click.option("--data", type=_FOLDER, help="Prepared data set.  [default: data/<dataset>]")
 @click.option(
@@ -33,7 +43,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     help="Label levels of a hierarchical run.  [default: those the data set itself defines]",
 )
 @click.option(
-    "--work", type=_FOLDER, default="work", show_default=True, help="Folder for checkpoints."
+    "--work",
+    type=_FOLDER,
+    help="Folder for checkpoints.  [default: work, or work/by-hand if --output is not the study's]",
 )
 @click.option(
     "--time-budget",
@@ -62,11 +74,12 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def train(
     run: str,
     scale: str,
-    seed: int,
-    output: Path,
+    seed: int | None,
+    settings: tuple[str, ...],
+    output: Path | None,
     data: Path | None,
     taxonomy: Path | None,
-    work: Path,
+    work: Path | None,
     time_budget: float | None,
     processes: int | None,
     wait: bool,
@@ -75,6 +88,9 @@ def train(
 ) -> None:
     """Train RUN ("<dataset>/<run>") with one seed, going on from its last checkpoint.
 
+    With --set, the run as it would be with other keys: --set recipe.epochs=1 --set
+    recipe.milestones=[].
+
     SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
     75. The same command then goes on, and ends with the same bytes as if it had never stopped.
     """
@@ -82,6 +98,7 @@ def train(
 
     with Interrupts(time_budget) as interrupts:
         from anyslice.config.scale import load_scale
+        from anyslice.config.settings import changes_of
         from anyslice.jobs.gpus import own_gpus
         from anyslice.jobs.identity import seed_folder
         from anyslice.jobs.launch import (
@@ -91,7 +108,10 @@ def train(
         )
         from anyslice.jobs.lock import wait_until_free
 
-        loaded = load_scale(scale)
+        load_scale(scale).run(run)
+        loaded = load_scale(scale, changes=changes_of(run, settings))
+        seed = loaded.seeds[0] if seed is None else seed
+        output, work = _folders(loaded.name, run, seed, settings, output, work)
         child = started_by_torchrun()
         if child:
             stop_with_parent()
@@ -125,6 +145,34 @@ def train(
             if not child:
                 _queue_again_if_out_of_time(interrupts)
             sys.exit(EXIT_CODE)
+
+
+def _folders(
+    scale: str,
+    run: str,
+    seed: int,
+    settings: tuple[str, ...],
+    output: Path | None,
+    work: Path | None,
+) -> tuple[Path, Path]:
+    """Where results and checkpoints go.
+
+    A training that is not the study's has its own place for both, so that the study's status does
+    not speak of it.
+
+    Raises:
+        ValueError: if a changed run would take the place of the study's.
+    """
+    study = Path("results") / scale / "runs" / run / f"seed{seed}"
+    tried = Path("work/tried") / scale / run / " ".join(settings).replace("/", "_") / f"seed{seed}"
+    chosen = output or (tried if settings else study)
+    of_study = chosen.resolve() == study.resolve()
+    if settings and of_study:
+        raise ValueError(f"--set changes the run, and {chosen} is for what the scale says")
+    if output is None:
+        click.echo(f"results: {chosen}")
+    place = hashlib.sha256(str(chosen.resolve()).encode()).hexdigest()[:16]
+    return chosen, work or (Path("work") if of_study else Path("work/by-hand") / place)
 
 
 def _queue_again_if_out_of_time(interrupts: Interrupts) -> None:

@@ -1,21 +1,22 @@
 """The table of network families: for each its hyper-parameters, what is legal, and how it looks.
 
 A family is one row of FAMILIES and a module in `networks/`, which is imported when a network is
-built. Reading parameters imports no torch.
+built. One outside the package is called "<module>:<family>"; see `config.outside`. Reading
+parameters imports no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass as plain_dataclass
+import json
+from collections.abc import Iterator
 from dataclasses import replace
-from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import ParameterError, check
+from anyslice.config.family import Family, Table
 
 _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
@@ -43,9 +44,10 @@ class NetworkParams:
 
     @property
     def file(self) -> str:
-        """The family's module as a file, relative to the package's folder."""
+        """The family's module, as `jobs.identity` names code: of ours the file in the package."""
         module = FAMILIES[self.name].implementation.partition(":")[0]
-        return module.partition(".")[2].replace(".", "/") + ".py"
+        package, _, rest = module.partition(".")
+        return f"{rest.replace('.', '/')}.py" if package == __name__.partition(".")[0] else module
 
     @property
     def subnetworks(self) -> int:
@@ -307,67 +309,59 @@ def _too_small(image_size: int, stages: int) -> Iterator[Problem]:
         )
 
 
-@plain_dataclass(frozen=True)
-class Family:
-    """One row of the table.
-
-    Attributes:
-        params: the hyper-parameters, with the family's rules.
-        implementation: "<module>:<what builds the network>", imported by `networks.build` only.
-        label: the family's name in tables and legends.
-        colour: of its lines and points, in a notation of Matplotlib.
-        marker: one of Matplotlib's.
-    """
-
-    params: type[NetworkParams]
-    implementation: str
-    label: str
-    colour: str
-    marker: str
-
-    def load(self) -> Callable[..., Any]:
-        """What builds the network; imports its module."""
-        module, _, attribute = self.implementation.partition(":")
-        builder: Callable[..., Any] = getattr(import_module(module), attribute)
-        return builder
-
-
 # The colours are those of seaborn's palette "colorblind".
-FAMILIES: dict[str, Family] = {
-    "resnext": Family(
-        ResNeXtParams, "anyslice.networks.resnext:resnext", "ResNeXt", "#CC78BC", "P"
-    ),
-    "i-resnext": Family(
-        IResNeXtParams, "anyslice.networks.resnext:IResNeXt", "I-ResNeXt", "#D55E00", "o"
-    ),
-    "is-resnext": Family(
-        ISResNeXtParams, "anyslice.networks.is_resnext:ISResNeXt", "IS-ResNeXt", "#0173B2", "s"
-    ),
-    "shallow-resnext": Family(
-        ShallowResNeXtParams,
-        "anyslice.networks.shallow:ShallowResNeXt",
-        "Shallow ResNeXt",
-        "#949494",
-        "v",
-    ),
-    "msdnet": Family(MSDNetParams, "anyslice.networks.msdnet:MSDNet", "MSDNet", "#DE8F05", "D"),
-    "resnet": Family(ResNetParams, "anyslice.networks.resnet:ResNet", "ResNet", "#029E73", "^"),
-    "densenet-bc": Family(
-        DenseNetBCParams, "anyslice.networks.densenet:DenseNetBC", "DenseNet-BC", "#CA9161", "X"
-    ),
-    "torchvision": Family(
-        TorchvisionParams,
-        "anyslice.networks.reference:TorchvisionNetwork",
-        "torchvision",
-        "#FBAFE4",
-        "*",
-    ),
-}
+FAMILIES = Table(
+    {
+        "resnext": Family(
+            ResNeXtParams, "anyslice.networks.resnext:resnext", "ResNeXt", "#CC78BC", "P"
+        ),
+        "i-resnext": Family(
+            IResNeXtParams, "anyslice.networks.resnext:IResNeXt", "I-ResNeXt", "#D55E00", "o"
+        ),
+        "is-resnext": Family(
+            ISResNeXtParams, "anyslice.networks.is_resnext:ISResNeXt", "IS-ResNeXt", "#0173B2", "s"
+        ),
+        "shallow-resnext": Family(
+            ShallowResNeXtParams,
+            "anyslice.networks.shallow:ShallowResNeXt",
+            "Shallow ResNeXt",
+            "#949494",
+            "v",
+        ),
+        "msdnet": Family(MSDNetParams, "anyslice.networks.msdnet:MSDNet", "MSDNet", "#DE8F05", "D"),
+        "resnet": Family(ResNetParams, "anyslice.networks.resnet:ResNet", "ResNet", "#029E73", "^"),
+        "densenet-bc": Family(
+            DenseNetBCParams, "anyslice.networks.densenet:DenseNetBC", "DenseNet-BC", "#CA9161", "X"
+        ),
+        "torchvision": Family(
+            TorchvisionParams,
+            "anyslice.networks.reference:TorchvisionNetwork",
+            "torchvision",
+            "#FBAFE4",
+            "*",
+        ),
+    }
+)
+
+
+def parse_network(value: Any) -> NetworkParams:
+    """The hyper-parameters that a mapping in a file gives, as the dataclass of its family.
+
+    Raises:
+        ValueError: if they are none.
+    """
+    if isinstance(value, NetworkParams):
+        return value
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise ValueError("a mapping with the name of a network family is needed")
+    kind = FAMILIES[value["name"]].params
+    return TypeAdapter(kind).validate_json(json.dumps(value, default=str), strict=True)
 
 
 def labelled(label: str) -> Family:
     """The family that has this name in tables."""
-    return next(family for family in FAMILIES.values() if family.label == label)
+    families = [*FAMILIES.values(), *FAMILIES.outside.values()]
+    return next(family for family in families if family.label == label)
 
 
 def check_network(name: str, image_size: int, **hyperparameters: Any) -> None:

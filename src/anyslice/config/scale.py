@@ -13,26 +13,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import ParameterError, check, read_mapping
-from anyslice.config.families import FAMILIES, IResNeXtParams, NetworkParams, Positive, Problem
+from anyslice.config.families import (
+    FAMILIES,
+    IResNeXtParams,
+    NetworkParams,
+    Positive,
+    Problem,
+    parse_network,
+)
+from anyslice.config.layers import merge, read_layers
+from anyslice.config.look import CostLook, Look
 
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
-if TYPE_CHECKING:
-    Network = NetworkParams
-else:
-    Network = Annotated[
-        Union[tuple(family.params for family in FAMILIES.values())],  # noqa: UP007
-        Field(discriminator="name"),
-    ]
+Network = Annotated[NetworkParams, PlainValidator(parse_network)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -100,7 +103,8 @@ class Recipe:
             yield (
                 "epochs",
                 f"{len(self.milestones)} milestones make {phases} phases of the learning rate, "
-                f"which need at least {phases} epochs, not {self.epochs}",
+                f"which need at least {phases} epochs, not {self.epochs}; set fewer milestones "
+                "too ([] for one phase)",
             )
 
 
@@ -153,7 +157,7 @@ class DatasetRuns:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BudgetFigure:
+class BudgetFigure(CostLook):
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
@@ -175,7 +179,7 @@ class BudgetFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BatchNormFigure:
+class BatchNormFigure(CostLook):
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
 
     kind: Literal["batch-norm"]
@@ -190,7 +194,7 @@ class BatchNormFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BranchesFigure:
+class BranchesFigure(Look):
     """l1-norm of the third convolution's weights by branch (Figure 3b).
 
     Attributes:
@@ -230,7 +234,7 @@ class JointAndAlone:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class JointAloneFigure:
+class JointAloneFigure(CostLook):
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
     kind: Literal["joint-alone"]
@@ -245,7 +249,7 @@ class JointAloneFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class LevelsFigure:
+class LevelsFigure(CostLook):
     """Error of each sub-network at each label level (Figure 5).
 
     Attributes:
@@ -270,7 +274,7 @@ class LevelsFigure:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class PropertiesFigure:
+class PropertiesFigure(Look):
     """Monotonicity, optimality and interruptibility (Section 2.1), measured.
 
     Attributes:
@@ -374,6 +378,10 @@ class Scale:
             )
         return self.figures[name]
 
+    def seeds_of(self, figure: str) -> tuple[int, ...]:
+        """The seeds that a figure shows; raises as `figure`."""
+        return self.figure(figure).seeds or self.seeds
+
 
 def hyperparameters(network: NetworkParams) -> dict[str, Any]:
     """The keyword arguments of `networks.build` besides the name."""
@@ -385,18 +393,23 @@ def canonical(value: Any) -> str:
     return json.dumps(asdict(value), sort_keys=True)
 
 
-def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
+def load_scale(
+    scale: str, folder: Path = Path("params"), changes: Mapping[str, Any] | None = None
+) -> Scale:
     """Read and check a scale.
 
     Args:
         scale: a name in `folder`, or the path of a YAML file.
         folder: where the scales are.
+        changes: laid over the file, as the file is over one that it extends.
 
     Raises:
         ParameterError: if the file is missing or says something that cannot be.
     """
-    path = Path(scale) if scale.endswith(".yaml") else folder / f"{scale}.yaml"
-    raw = _read(path, folder) | {"name": path.stem, "path": str(path)}
+    layers = read_layers(scale, folder)
+    path = layers[0][0]
+    raw = merge([changes or {}, *(layer for _, layer in layers)])
+    raw |= {"name": path.stem, "path": str(path)}
     check(Recipe, raw.get("recipe"), path, ("recipe",))
     check(Count, raw.get("gpus"), path, ("gpus",))
     for key, dataset in _mappings(raw, "datasets"):
@@ -404,6 +417,7 @@ def load_scale(scale: str, folder: Path = Path("params")) -> Scale:
         _inherit(raw, dataset, path, at)
         for name, run in _mappings(dataset, "runs"):
             _inherit(dataset, run, path, (*at, "runs", name))
+            _check_network(run.get("network"), path, (*at, "runs", name, "network"))
     checked = check(Scale, raw, path)
     problems = [
         *_of_seeds(checked),
@@ -428,19 +442,15 @@ def _inherit(
     check(Count, child["gpus"], path, (*at, "gpus"))
 
 
-def _read(path: Path, folder: Path) -> dict[str, Any]:
+def _check_network(network: Any, path: Path, at: tuple[str, ...]) -> None:
+    """Refuse hyper-parameters that the network's family does not have."""
+    if not isinstance(network, dict) or not isinstance(network.get("name"), str):
+        return
     try:
-        return read_mapping(path)
-    except FileNotFoundError:
-        if not folder.is_dir():
-            raise ParameterError(
-                f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
-                "of the repository, where that folder is"
-            ) from None
-        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
-        raise ParameterError(
-            f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
-        ) from None
+        kind = FAMILIES[network["name"]].params
+    except ParameterError as error:
+        raise ParameterError(f"{path}: key {'.'.join(at)!r}: {error}") from None
+    check(kind, network, path, at)
 
 
 def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
@@ -526,8 +536,20 @@ def _of_figures(scale: Scale) -> Iterator[Problem]:
                 f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}",
             )
         if not unknown:
-            for key, problem in _contradictions(figure, runs):
+            for key, problem in (*_contradictions(figure, runs), *_of_look(figure, scale)):
                 yield f"{at}.{key}", problem
+
+
+def _of_look(figure: Figure, scale: Scale) -> Iterator[Problem]:
+    """What a figure says of its look and cannot be."""
+    for number, seed in enumerate(figure.seeds or ()):
+        if seed not in scale.seeds or seed in (figure.seeds or ())[:number]:
+            yield f"seeds.{number}", f"{seed} is given twice or is none of {list(scale.seeds)}"
+    for run, style in figure.styles.items():
+        if run not in figure.runs:
+            yield f"styles.{run}", f"the figure shows no such run; choose from {figure.runs}"
+        for key, problem in style.problems():
+            yield f"styles.{run}.{key}", problem
 
 
 def _roles(figure: Figure) -> dict[str, str]:
@@ -546,7 +568,7 @@ def _roles(figure: Figure) -> dict[str, str]:
     return {
         key: leaf
         for key, leaf in leaves("", asdict(figure))
-        if leaf in runs and key not in ("kind", "dataset")
+        if leaf in runs and key.partition(".")[0] not in ("kind", "dataset", "title", "styles")
     }
 
 

@@ -1,7 +1,8 @@
-"""Every figure by its name: reads tables, writes <name>.csv, <name>.pdf and <name>.png."""
+"""Every figure by its name: reads tables, writes <name>.csv, .tex, .pdf and .png."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -11,10 +12,13 @@ from anyslice.analysis import properties as measured
 from anyslice.analysis import tables
 from anyslice.analysis.statistics import describe_interval
 from anyslice.config.dataset import load_description
+from anyslice.config.look import CostLook
 from anyslice.config.scale import Scale
 from anyslice.figures import batch_norm, branches, budget, joint_alone, levels, properties
-from anyslice.figures.style import Face
-from anyslice.files import write_atomically
+from anyslice.figures.curves import COSTS
+from anyslice.figures.latex import latex_of
+from anyslice.figures.style import Face, pdf_and_png, save
+from anyslice.files import write_atomically, write_text
 
 DIAGRAMS: Final[dict[str, Literal["i-resnext", "is-resnext"]]] = {
     "fig1": "i-resnext",
@@ -39,34 +43,42 @@ SEEN = (
 """What must be known of released weights wherever they are shown."""
 
 
-def draw_figure(scale: Scale, name: str, results: Path) -> None:
+def draw_figure(scale: Scale, name: str, results: Path, output: Path | None = None) -> None:
     """Draw one figure of a scale.
 
     Args:
         scale: says what the figure shows.
         name: of the figure, one of DIAGRAMS or as in the scale's file.
-        results: the scale's folder; metrics and FLOPs are read there, the figure written there.
+        results: the scale's folder; metrics and FLOPs are read there, the figure and its tables
+            written there.
+        output: the only file to write instead, in PDF, PNG or SVG.
 
     Raises:
         ParameterError: if the scale has no such figure.
         FileNotFoundError: if a training or its FLOPs are missing.
+        ValueError: if `output` has another ending.
     """
+    paths = [output] if output else pdf_and_png(results / name)
     if name in DIAGRAMS:
         from anyslice.figures import block_diagram  # the other figures do not need PyTorch
 
-        block_diagram.draw(DIAGRAMS[name], results / name)
+        save(block_diagram.draw(DIAGRAMS[name]), *paths)
         return
-    figure = scale.figure(name)
-    make_table, draw = KINDS[figure.kind]
-    table: pd.DataFrame = make_table(scale, figure, results)
-    with write_atomically(results / f"{name}.csv") as path:
-        table.to_csv(path, index=False)
-    draw(table, face_of(scale, name), results / name)
+    make_table, draw = KINDS[scale.figure(name).kind]
+    shown = replace(scale, seeds=scale.seeds_of(name))
+    table: pd.DataFrame = make_table(shown, scale.figure(name), results)
+    face = face_of(scale, name)
+    if output is None:
+        with write_atomically(results / f"{name}.csv") as path:
+            table.to_csv(path, index=False)
+        write_text(results / f"{name}.tex", latex_of(table, face.title, face.notes))
+    save(draw(table, face), *paths)
 
 
 def face_of(scale: Scale, name: str) -> Face:
     """The title and the notes of a figure of trainings."""
     figure = scale.figure(name)
+    look = figure if isinstance(figure, CostLook) else CostLook()
     runs = scale.datasets[figure.dataset]
     title = load_description(figure.dataset).title
     stand_in = f" (stands in for {runs.stands_in_for})" if runs.stands_in_for else ""
@@ -77,8 +89,14 @@ def face_of(scale: Scale, name: str) -> Face:
     trained = "-".join(map(str, epochs)) + (" epoch" if epochs == [1] else " epochs")
     notes = (
         f"scale {scale.name}: {scale.description}; {trained}",
-        describe_interval(len(scale.seeds)),
-        "MACs: multiply-adds of convolutions and linear layers",
+        describe_interval(len(scale.seeds_of(name))),
+        COSTS[look.x][1],
         *([SEEN] if any(run.network.released for run in shown) else []),
     )
-    return Face(f"{number}: {title}{stand_in}", "; ".join(notes))
+    return Face(
+        title=figure.title or f"{number}: {title}{stand_in}",
+        notes="; ".join(notes),
+        x=look.x,
+        y_scale=look.y_scale,
+        styles=figure.styles,
+    )

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from anyslice.figures.connectivity import Connectivity, Edge, connectivity
-from anyslice.figures.style import PAGE, caption, print_style, save
+from anyslice.figures.style import PAGE, caption, print_style
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.is_resnext import SparseBlock
 from anyslice.networks.resnext import Block
@@ -59,12 +59,11 @@ class Box:
 Places = dict[str, list[Box]]
 
 
-def draw(family: Family, stem: Path) -> None:
+def draw(family: Family) -> Figure:
     """Draw the figure of a family.
 
     Args:
         family: "i-resnext" (Figure 1) or "is-resnext" (Figure 2).
-        stem: output path without its ending; .pdf and .png are written.
     """
     blocks = {k: block_of(family, k) for k in range(1, K + 1)}
     with print_style():
@@ -85,7 +84,7 @@ def draw(family: Family, stem: Path) -> None:
             f"{NAMES[family]}, C = {C}, K = {K}; every line is a dependency that automatic "
             "differentiation finds in the module",
         )
-        save(figure, stem)
+    return figure
 
 
 def block_of(family: Family, k: int) -> Connectivity:

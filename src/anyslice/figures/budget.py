@@ -1,58 +1,107 @@
-"""Figure 4: top-1 error against MACs, anytime networks as lines, fixed-budget ones as points."""
+"""Figure 4: top-1 error against cost, anytime networks as lines, fixed-budget ones as points."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn as sns
+from matplotlib.figure import Figure
 
 from anyslice.config.families import labelled
-from anyslice.figures.curves import legend_right, macs_axis, plot_mean
-from anyslice.figures.style import PAGE, Face, print_style, save
+from anyslice.config.look import Style
+from anyslice.figures.curves import Colour, cost_axis, legend_right, plot_mean
+from anyslice.figures.style import PAGE, Face, print_style
 
 LINES = ("-", "--", ":", "-.")
+"""The dashes of four lines of a colour."""
+MORE_COLOURS = sns.color_palette("husl", 8)
+"""Of a family's fifth line and those after it."""
 
 
-def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
+@dataclass(frozen=True)
+class Look:
+    """How a run is drawn; without a label it has no entry in the legend."""
+
+    label: str | None
+    colour: Colour
+    marker: str
+    line: str
+
+
+def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw the table of `analysis.tables.budget_table`.
 
     Args:
         table: a row per run, seed and sub-network.
-        face: title and notes.
-        stem: output path without its ending; .pdf and .png are written.
+        face: title, notes and look.
     """
     with print_style():
         figure, axes = plt.subplots(figsize=(PAGE, 3.4), layout="constrained")
-        for kind in ("anytime", "fixed"):
-            of_kind = table[table.kind == kind]
-            for family, of_family in of_kind.groupby("family", sort=False):
-                _plot_family(axes, of_family, str(family), kind)
-        macs_axis(axes)
+        for run, look in looks_of(table, face).items():
+            plot_mean(
+                axes,
+                table[table.run == run],
+                x=face.x,
+                y="error",
+                color=look.colour,
+                marker=look.marker,
+                line=look.line,
+                label=look.label,
+            )
+        cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_right(axes)
         face.put_on(figure)
-        save(figure, stem)
+    return figure
 
 
-def _plot_family(axes: Axes, rows: pd.DataFrame, family: str, kind: str) -> None:
-    """All runs of a family in one colour; several lines are told apart by their dashes and K."""
-    runs = list(rows.run.unique())
-    for number, run in enumerate(runs):
-        of_run = rows[rows.run == run]
-        if kind == "fixed":
-            line, label = "none", family if number == 0 else None
-        else:
-            line = LINES[number]
-            label = family if len(runs) == 1 else f"{family} (K={of_run.K.iloc[0]})"
-        plot_mean(
-            axes,
-            of_run,
-            x="macs",
-            y="error",
-            color=labelled(family).colour,
-            marker=labelled(family).marker,
-            line=line,
-            label=label,
+def looks_of(table: pd.DataFrame, face: Face) -> dict[str, Look]:
+    """How each run is drawn, in the order of the legend: no two runs share an entry.
+
+    The points of a family are one entry, but for those that the figure styles.
+    """
+    looks: dict[str, Look] = {}
+    for _, rows in table[table.kind == "anytime"].groupby("family", sort=False):
+        looks |= _lines(rows)
+    for _, rows in table[table.kind == "fixed"].groupby("family", sort=False):
+        looks |= _points(rows, face)
+    looks = {run: _styled(look, face.style(run)) for run, look in looks.items()}
+    uses = Counter(look.label for look in looks.values() if look.label)
+    shared = [run for run, look in looks.items() if look.label and uses[look.label] > 1]
+    return looks | {run: replace(looks[run], label=f"{looks[run].label}, {run}") for run in shared}
+
+
+def _lines(rows: pd.DataFrame) -> dict[str, Look]:
+    """Lines of a family share its colour and differ by dashes; their labels say K."""
+    family = labelled(rows.family.iloc[0])
+    K = rows.groupby("run", sort=False).K.first()
+    return {
+        str(run): Look(
+            label=f"{family.label} (K={of_run})" if len(K) > 1 else family.label,
+            colour=family.colour if number < 4 else MORE_COLOURS[(number // 4 - 1) % 8],
+            marker=family.marker,
+            line=LINES[number % 4],
         )
+        for number, (run, of_run) in enumerate(K.items())
+    }
+
+
+def _points(rows: pd.DataFrame, face: Face) -> dict[str, Look]:
+    """Points of a family look the same and are one entry, but for those that the figure styles."""
+    family = labelled(rows.family.iloc[0])
+    runs = [str(run) for run in rows.run.unique()]
+    first = next((run for run in runs if run not in face.styles), None)
+    labels = {run: f"{family.label} ({run})" for run in face.styles} | {first: family.label}
+    return {run: Look(labels.get(run), family.colour, family.marker, "none") for run in runs}
+
+
+def _styled(look: Look, style: Style) -> Look:
+    return replace(
+        look,
+        label=style.label or look.label,
+        colour=style.colour or look.colour,
+        marker=style.marker or look.marker,
+    )

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from anyslice.analysis.statistics import interval
+from anyslice.figures.style import Face
 
 Colour = tuple[float, float, float] | str
 JOINT, ALONE = "-", "--"
@@ -59,10 +60,32 @@ def plot_mean(
     )
 
 
+COSTS = {
+    "macs": ("MACs", "MACs: multiply-adds of convolutions and linear layers"),
+    "all_ops": (
+        "operations",
+        "operations: MACs, biases, BN, ReLU, additions and pooling, as the authors count",
+    ),
+    "params": ("parameters", "parameters: numbers that a sub-network stores"),
+}
+"""For each column of costs what the axis says, and what is meant."""
+
+
+def cost_axis(axes: Axes, face: Face) -> None:
+    """A cost along x, logarithmic; the error along y as the figure has it."""
+    log_axis(axes)
+    axes.set_xlabel(COSTS[face.x][0])
+    if face.y_scale == "log":
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def macs_axis(axes: Axes) -> None:
     """MACs along x, logarithmic."""
     log_axis(axes)
-    axes.set_xlabel("MACs")
+    axes.set_xlabel(COSTS["macs"][0])
 
 
 def log_axis(axes: Axes) -> None:

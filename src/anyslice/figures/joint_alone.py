@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
-from anyslice.figures.curves import ALONE, JOINT, SHALLOW, THIN, legend_below, macs_axis, plot_mean
-from anyslice.figures.style import COLUMN, Face, print_style, save
+from anyslice.figures.curves import ALONE, JOINT, SHALLOW, THIN, cost_axis, legend_below, plot_mean
+from anyslice.figures.style import COLUMN, Face, print_style
 
 LOOKS = {
     "shallow-alone": (SHALLOW, "v", ALONE, "shallow, alone"),
@@ -18,13 +17,12 @@ LOOKS = {
 }
 
 
-def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
+def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw the table of `analysis.tables.joint_alone_table`.
 
     Args:
         table: a row per run, seed and sub-network.
         face: title and notes.
-        stem: output path without its ending; .pdf and .png are written.
     """
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.4), layout="constrained")
@@ -32,15 +30,15 @@ def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
             plot_mean(
                 axes,
                 table[table.role == role],
-                x="macs",
+                x=face.x,
                 y="error",
                 color=colour,
                 marker=marker,
                 line=line,
                 label=label,
             )
-        macs_axis(axes)
+        cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_below(axes, columns=2)
         face.put_on(figure, "sub-networks of ResNeXt")
-        save(figure, stem)
+    return figure

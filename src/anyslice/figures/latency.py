@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from anyslice.config.families import labelled
 from anyslice.figures.curves import legend_right, log_axis, macs_axis
-from anyslice.figures.style import PAGE, Face, print_style, save
+from anyslice.figures.style import PAGE, Face, pdf_and_png, print_style, save
 
 LINES = {"eager": "--", "all exits": ":"}
 """Other ways to run a network; the engine's own line is solid."""
@@ -46,7 +46,7 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
             f"{machine['cpu']}, {machine['threads']} of {machine['cores']} threads"
         )
         Face("Error against MACs and against measured time", notes).put_on(figure)
-        save(figure, path.with_suffix(""))
+        save(figure, *pdf_and_png(path.with_suffix("")))
 
 
 def _plot(axes: Axes, rows: pd.DataFrame, x: str) -> None:

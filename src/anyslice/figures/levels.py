@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from anyslice.figures.curves import macs_axis, plot_mean
-from anyslice.figures.style import PAGE, Face, print_style, save
+from anyslice.figures.curves import cost_axis, plot_mean
+from anyslice.figures.style import PAGE, Face, print_style
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 _PALETTE = sns.color_palette("colorblind")
 COLOURS = (_PALETTE[0], _PALETTE[1], _PALETTE[2], _PALETTE[4], _PALETTE[5], _PALETTE[7])
 
 
-def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
+def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw the table of `analysis.tables.levels_table`.
 
     Left, every level; right, the level that each sub-network takes to hold the target error.
@@ -25,7 +24,6 @@ def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
     Args:
         table: a row per seed, sub-network and level.
         face: title and notes.
-        stem: output path without its ending; .pdf and .png are written.
     """
     with print_style():
         figure, (every, chosen) = plt.subplots(
@@ -33,13 +31,13 @@ def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
         )
         for level in sorted(table.level.unique()):
             rows = table[table.level == level]
-            _plot_level(every, rows, level, label=f"{rows.labels.iloc[0]} labels")
-        _plot_chosen(chosen, table)
+            _plot_level(every, face, rows, level, label=f"{rows.labels.iloc[0]} labels")
+        _plot_chosen(chosen, face, table)
         every.set_title("every level", fontsize=8)
         chosen.set_title("the finest level that holds the target", fontsize=8)
         every.set_ylabel("top-1 error (%)")
         for axes in (every, chosen):
-            macs_axis(axes)
+            cost_axis(axes, face)
         handles, labels = every.get_legend_handles_labels()
         targets, names = chosen.get_legend_handles_labels()
         figure.legend(
@@ -50,18 +48,20 @@ def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
         )
         face.put_on(
             figure,
-            f"IS-ResNeXt, K={table.K.max()}; MACs with the classifier of the fine level",
+            f"{table.family.iloc[0]}, K={table.K.max()}; with the classifier of the fine level",
             "levels chosen on validation images, errors on test images",
         )
-        save(figure, stem)
+    return figure
 
 
-def _plot_level(axes: Axes, rows: pd.DataFrame, level: int, label: str | None = None) -> None:
+def _plot_level(
+    axes: Axes, face: Face, rows: pd.DataFrame, level: int, label: str | None = None
+) -> None:
     look = (level - 1) % len(COLOURS)
     plot_mean(
         axes,
         rows,
-        x="macs",
+        x=face.x,
         y="error",
         color=COLOURS[look],
         marker=MARKERS[look],
@@ -70,13 +70,13 @@ def _plot_level(axes: Axes, rows: pd.DataFrame, level: int, label: str | None = 
     )
 
 
-def _plot_chosen(axes: Axes, table: pd.DataFrame) -> None:
+def _plot_chosen(axes: Axes, face: Face, table: pd.DataFrame) -> None:
     chosen = table[table.chosen]
-    means = chosen.groupby("macs").error.mean()
+    means = chosen.groupby(face.x).error.mean()
     axes.plot(means.index, means, color="0.6", linewidth=1, zorder=0, label="chosen level")
     for level in sorted(chosen.level.unique()):
-        _plot_level(axes, chosen[chosen.level == level], level)
-    fine = table[table.level == 1].groupby("macs").error.mean()
+        _plot_level(axes, face, chosen[chosen.level == level], level)
+    fine = table[table.level == 1].groupby(face.x).error.mean()
     axes.plot(
         fine.index, fine, color=COLOURS[0], linewidth=1, linestyle=":", label="fine labels only"
     )

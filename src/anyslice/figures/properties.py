@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from anyslice.config.families import labelled
 from anyslice.figures.curves import SHALLOW, THIN, count_axis, macs_axis, plot_mean
-from anyslice.figures.style import PAGE, Face, print_style, save
+from anyslice.figures.style import PAGE, Face, print_style
 
 PAIRS = {"thin": (THIN, "o"), "shallow": (SHALLOW, "v")}
 
 
-def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
+def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw the table of `analysis.properties.properties_table`.
 
     Args:
         table: a row per measurement.
         face: title and notes.
-        stem: output path without its ending; .pdf and .png are written.
     """
     with print_style():
         figure, panels = plt.subplots(2, 2, figsize=(PAGE, 5.4), layout="constrained")
         (curve, lost), (optimality, cost) = panels
-        _plot_runs(curve, table, "error", x="macs")
-        _plot_runs(lost, table, "lost", x="macs")
-        _plot_runs(cost, table, "cost", x="subnetwork")
+        _plot_runs(curve, face, table, "error", x="macs")
+        _plot_runs(lost, face, table, "lost", x="macs")
+        _plot_runs(cost, face, table, "cost", x="subnetwork")
         _plot_optimality(optimality, table[table.property == "optimality"])
 
         _label(curve, "monotonicity: the curve", "top-1 error (%)")
@@ -52,20 +50,23 @@ def draw(table: pd.DataFrame, face: Face, stem: Path) -> None:
                 handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False
             )
         face.put_on(figure)
-        save(figure, stem)
+    return figure
 
 
-def _plot_runs(axes: Axes, table: pd.DataFrame, quantity: str, x: str) -> None:
+def _plot_runs(axes: Axes, face: Face, table: pd.DataFrame, quantity: str, x: str) -> None:
     rows = table[table.quantity == quantity]
-    for family, of_family in rows.groupby("family", sort=False):
+    several = rows.groupby("family").run.nunique() > 1
+    for run, of_run in rows.groupby("run", sort=False):
+        style, family = face.style(str(run)), labelled(of_run.family.iloc[0])
+        label = f"{family.label}, {run}" if several[family.label] else family.label
         plot_mean(
             axes,
-            of_family,
+            of_run,
             x=x,
             y="value",
-            color=labelled(str(family)).colour,
-            marker=labelled(str(family)).marker,
-            label=str(family),
+            color=style.colour or family.colour,
+            marker=style.marker or family.marker,
+            label=style.label or label,
         )
 
 

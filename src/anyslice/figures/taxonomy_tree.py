@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from anyslice.figures.style import print_style, save
+from anyslice.figures.style import pdf_and_png, print_style, save
 from anyslice.taxonomy.record import Taxonomy
 from anyslice.taxonomy.tree import Tree
 
@@ -71,7 +71,7 @@ def draw(taxonomy: Taxonomy, *, title: str, stem: Path) -> None:
         _draw_legend(axes, taxonomy)
         note = f"{taxonomy.source}; a square for each level of which a node is a label"
         figure.text(0.5, 0.15 / height, note, fontsize=6, color="0.35", ha="center", va="center")
-        save(figure, stem)
+        save(figure, *pdf_and_png(stem))
 
 
 def place(tree: Tree) -> dict[str, Position]:

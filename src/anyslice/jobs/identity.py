@@ -9,8 +9,11 @@ import json
 import tokenize
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any, TypeGuard
+
+from anyslice.config.outside import module_file
 
 PACKAGE = Path(__file__).parent.parent
 ROOMS = ("datasets", "kernels", "networks", "training")
@@ -57,17 +60,29 @@ def code_of(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
     So an edit of another family or format changes no key.
 
     Args:
-        roots: files below the package; what they import from ROOMS, at once or later, is followed.
+        roots: names as `file_of` takes them; what they import, at once or later, is followed: of
+            the package what is in ROOMS, of a module outside it what lies beside it.
         package: the package's folder.
     """
     found: dict[str, str] = {}
     to_read = list(roots)
     while to_read:
         name = to_read.pop()
-        if name not in found:
-            found[name] = code_sha256(package / name)
-            to_read += imports_of(package / name, package)
+        if name in found:
+            continue
+        file = file_of(name, package)
+        if file is None:
+            raise ValueError(f"there is no module {name!r} in {Path.cwd()} or PYTHONPATH")
+        found[name] = code_sha256(file)
+        to_read += imports_of(file, package)
+        if not name.endswith(".py"):
+            to_read += neighbours_of(name, file, package)
     return dict(sorted(found.items()))
+
+
+def file_of(name: str, package: Path = PACKAGE) -> Path | None:
+    """The file of a name in `code_of`: a path in the package, or a module outside it; or None."""
+    return package / name if name.endswith(".py") else module_file(name)
 
 
 def code_sha256(file: Path) -> str:
@@ -77,12 +92,7 @@ def code_sha256(file: Path) -> str:
 
 def imports_of(file: Path, package: Path) -> list[str]:
     """The files in ROOMS that a file imports, relative to the package."""
-    modules: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            modules += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
-        elif isinstance(node, ast.Import):
-            modules += [name.name for name in node.names]
+    modules = _imported(file, package=None)
     names = [module.split(".")[1:] for module in modules if module.startswith(f"{package.name}.")]
     candidates = [
         "/".join(parts) + ending
@@ -91,6 +101,37 @@ def imports_of(file: Path, package: Path) -> list[str]:
         for ending in (".py", "/__init__.py")
     ]
     return [name for name in candidates if (package / name).is_file()]
+
+
+def neighbours_of(module: str, file: Path, package: Path) -> list[str]:
+    """The modules that a module outside the package imports from its own folder or package."""
+    is_package = file.name == "__init__.py"
+    top = file.parents[module.count(".") + is_package]
+    own = module if is_package else module.rpartition(".")[0]
+    names = [name for name in _imported(file, own) if name.split(".")[0] != package.name]
+    if "site-packages" in top.parts:  # where all that is installed lies side by side
+        names = [name for name in names if name.split(".")[0] == module.split(".")[0]]
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if (found := module_file(name)) is not None
+        and found.parents[name.count(".") + (found.name == "__init__.py")] == top
+    ]
+
+
+def _imported(file: Path, package: str | None) -> list[str]:
+    """The dotted names that a file may import; relative ones too, if its package is named."""
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            if node.level and package:
+                name = resolve_name(name, package)
+            if not name.startswith("."):
+                modules += [name, *(f"{name}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+    return modules
 
 
 def without_comments(source: str) -> str:

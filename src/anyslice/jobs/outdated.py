@@ -10,14 +10,14 @@ from typing import Any
 
 from anyslice.config.scale import Run
 from anyslice.files import sha256
-from anyslice.jobs.identity import PACKAGE, code_sha256
+from anyslice.jobs.identity import code_sha256, file_of
 
 
 @cache
 def today(name: str) -> str | None:
-    """The checksum of a file of the package as it is now, or None if it is gone."""
-    path = PACKAGE / name
-    return code_sha256(path) if path.is_file() else None
+    """The checksum of a file of code as it is now, or None if it is gone."""
+    path = file_of(name)
+    return code_sha256(path) if path is not None and path.is_file() else None
 
 
 def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:

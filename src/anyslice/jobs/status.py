@@ -6,14 +6,15 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from anyslice.config.scale import Scale
-from anyslice.files import read_json
+from anyslice.files import duration, read_json
 from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.outdated import changes_since
+from anyslice.jobs.outlook import outlook_of
 from anyslice.jobs.slurm import QueuedJob
 
 SILENT_SECONDS = 120.0
@@ -32,12 +33,16 @@ class Status:
         state: "waiting", "running", "done", "outdated" or "failed". An outdated one is done, but
             code, parameters or data have changed since.
         detail: progress, error or message, for people.
+        seconds: that it took, or will take from start to end at its present speed.
+        seconds_left: until it ends, if it runs.
     """
 
     run: str
     seed: int
     state: str
     detail: str
+    seconds: float | None = field(default=None, compare=False)
+    seconds_left: float | None = field(default=None, compare=False)
 
 
 def status_of(
@@ -75,13 +80,32 @@ def _queued(row: Status, queue: Sequence[QueuedJob]) -> Status:
     return row
 
 
-def table(rows: list[Status]) -> str:
-    """The trainings as aligned lines below a line of counts."""
+def as_mapping(rows: list[Status], others: Sequence[str]) -> dict[str, Any]:
+    """The trainings, their total and the runs that are none of the scale's, for JSON."""
+    return {
+        "trainings": [asdict(row) for row in rows],
+        "total": asdict(outlook_of(rows)),
+        "not_in_the_scale": list(others),
+    }
+
+
+def table(rows: list[Status], others: Sequence[str] = ()) -> str:
+    """The trainings as aligned lines, below a line of counts and above one with the total.
+
+    Args:
+        rows: of `status_of`.
+        others: runs with results that are none of the scale's.
+    """
     counts = {state: sum(row.state == state for row in rows) for state in _ORDER}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     width = max((len(row.run) for row in rows), default=0)
     lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<8}  {row.detail}" for row in rows]
-    return "\n".join([summary, *(line.rstrip() for line in lines)])
+    strange = [
+        f"{run}  is none of the scale's runs: see `anyslice runs rename` and `remove`"
+        for run in others
+    ]
+    stripped = [line.rstrip() for line in lines]
+    return "\n".join([summary, *stripped, *strange, str(outlook_of(rows))])
 
 
 _ORDER = ("waiting", "running", "done", "outdated", "failed")
@@ -98,9 +122,11 @@ def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) 
         return None
     errors = _errors("test error", metrics["test_error"])
     changes = changes_since(metrics, scale.run(run), manifest)
+    seconds = metrics.get("wall_seconds")
     if not changes:
-        return Status(run, seed, "done", errors)
-    return Status(run, seed, "outdated", f"{errors}  changed since: {', '.join(changes)}")
+        return Status(run, seed, "done", errors, seconds)
+    changed = f"{errors}  changed since: {', '.join(changes)}"
+    return Status(run, seed, "outdated", changed, seconds)
 
 
 def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:
@@ -117,7 +143,7 @@ def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:
     if progress["state"] == "stopped":
         return Status(run, seed, "waiting", progress["message"])
     if progress["state"] == "running" and _alive(progress):
-        return Status(run, seed, "running", _progress(progress))
+        return Status(run, seed, "running", _progress(progress), *_pace(progress))
     return Status(run, seed, "failed", last_line or progress.get("message", "killed"))
 
 
@@ -157,19 +183,22 @@ def _progress(progress: dict[str, Any]) -> str:
         parts.append(_errors("validation error", progress["validation_errors"]))
     parts.append(f"{progress['images_per_second']:.0f} images/s")
     if progress["seconds_left"] is not None:
-        parts.append(f"{_duration(progress['seconds_left'])} left")
+        parts.append(f"{duration(progress['seconds_left'])} left")
     return "  ".join(parts)
+
+
+def _pace(progress: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Seconds that a running training takes in all, and has left."""
+    left, steps = progress["seconds_left"], progress["steps"]
+    share = ((progress["epoch"] - 1) * steps + progress["step"]) / max(
+        1, progress["epochs"] * steps
+    )
+    return (left / (1 - share) if left is not None and share < 1 else None), left
 
 
 def _errors(title: str, errors: list[float]) -> str:
     ends = f"{errors[-1]:.1f} %" if len(errors) == 1 else f"{errors[0]:.1f} ... {errors[-1]:.1f} %"
     return f"{title} {ends}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _last_line(log: Path) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from anyslice.config.checked_yaml import check
 from anyslice.config.families import FAMILIES
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.initialise import initialise
@@ -21,19 +22,19 @@ def build(
     """The named network, freshly initialised.
 
     Args:
-        name: key in FAMILIES.
+        name: key in FAMILIES, or "<module>:<family>" of one outside the package.
         classes: labels, or the labels of each level, fine to coarse.
         image_size: side of the square images in pixels.
         image_channels: 3 or 1.
         hyperparameters: the network's own, in the paper's letters (L, W, B, C, K).
 
     Raises:
-        ValueError: if the name is unknown or a hyper-parameter cannot work.
+        ValueError: if the name is unknown, a hyper-parameter cannot work, or the number of
+            sub-networks is not what the family's row says.
     """
-    if name not in FAMILIES:
-        raise ValueError(f"no network is called {name!r}: choose from {', '.join(FAMILIES)}")
+    family = FAMILIES[name]
     try:
-        network: AnytimeNetwork = FAMILIES[name].load()(
+        network: AnytimeNetwork = family.load()(
             classes=classes,
             image_size=image_size,
             image_channels=image_channels,
@@ -41,6 +42,12 @@ def build(
         )
     except TypeError as error:
         raise ValueError(f"network {name!r}: {error}") from error
+    promised = check(family.params, {"name": name} | hyperparameters, name).subnetworks
+    if network.K != promised:
+        raise ValueError(
+            f"network {name!r} has {network.K} sub-networks, but its row says {promised}: see "
+            f"`subnetworks` of {family.params.__name__}"
+        )
     return network
 
 

@@ -74,7 +74,7 @@ def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
 
 def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Snakemake's records: the output's path, and what it was made from."""
-    for file, output in _record_files(folder):
+    for file, output in record_files(folder):
         try:
             yield output, json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
@@ -101,12 +101,12 @@ def forget_missing(since: float, records: Path = RECORDS) -> None:
         since: seconds since the epoch; older records stay, so that a clone may lack files.
         records: Snakemake's.
     """
-    for record, output in _record_files(records):
+    for record, output in record_files(records):
         if record.stat().st_mtime >= since and not Path(output).exists():
             record.unlink()
 
 
-def _record_files(folder: Path) -> list[tuple[Path, str]]:
+def record_files(folder: Path) -> list[tuple[Path, str]]:
     """Snakemake's files of records, each with the path of the output that it is about."""
     found = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):

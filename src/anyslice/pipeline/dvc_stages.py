@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from anyslice.config.checked_yaml import read_mapping
+from anyslice.config.layers import Layer, merge, read_layers
 from anyslice.config.scale import Scale, load_scale
 
 STAGES = {
@@ -34,7 +34,7 @@ STAGES = {
 WITHOUT_STAGE = ("fetch",)
 """Rules that only lead to a prepared data set; what they write holds for one machine."""
 
-IN_GIT = (".json", ".csv", ".md")
+IN_GIT = (".json", ".csv", ".md", ".tex")
 NOT_IN_GIT = ("history.csv",)
 
 
@@ -109,18 +109,18 @@ def jobs_of(snakefile: Path, scale: str) -> list[Job]:
         ]
 
 
-def compile_stages(jobs: Iterable[Job], scale: Scale, raw: dict[str, Any]) -> dict[str, Any]:
+def compile_stages(jobs: Iterable[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]:
     """The content of dvc.yaml.
 
     Args:
         jobs: of the whole study.
         scale: in force.
-        raw: its file as it is written, to know which keys it has.
+        layers: its file and those it extends as they are written, to know which keys each has.
     """
     stages: dict[str, Stage] = {}
     for job in jobs:
         if job.outputs and job.rule not in WITHOUT_STAGE:
-            _add(stages.setdefault(job.stage, Stage()), job, scale, raw)
+            _add(stages.setdefault(job.stage, Stage()), job, layers)
     written = {name: _entry(stage, scale) for name, stage in sorted(stages.items())}
     return {"stages": written, "plots": [_plot(name, scale) for name in scale.figures]}
 
@@ -129,7 +129,7 @@ def dvc_yaml(scale: str) -> str:
     """The text of dvc.yaml for a scale; the project's folder must be the current one."""
     loaded = load_scale(scale)
     content = compile_stages(
-        jobs_of(Path("Snakefile"), scale), loaded, read_mapping(Path(loaded.path))
+        jobs_of(Path("Snakefile"), scale), loaded, read_layers(scale, Path("params"))
     )
     head = (
         f"# For the scale {loaded.name}: compiled from the Snakefile by "
@@ -138,17 +138,19 @@ def dvc_yaml(scale: str) -> str:
     return head + yaml.safe_dump(content, sort_keys=False, width=100)
 
 
-def _add(stage: Stage, job: Job, scale: Scale, raw: dict[str, Any]) -> None:
-    for path in job.outputs:
-        _append(stage.targets, path)
-        _append(stage.outs, _tracked(path, job))
-    for path in job.inputs:
-        if path.startswith("params/"):
-            _append(stage.params, (path, None))
-        elif not path.startswith("data/sources/") or path.endswith("parents.txt"):
-            _append(stage.deps, path)
-    for key in _keys(job, scale, raw):
-        _append(stage.params, (scale.path, key))
+def _add(stage: Stage, job: Job, layers: list[Layer]) -> None:
+    for output in job.outputs:
+        _append(stage.targets, output)
+        _append(stage.outs, _tracked(output, job))
+    for name in job.inputs:
+        if name.startswith("params/"):
+            _append(stage.params, (name, None))
+        elif not name.startswith("data/sources/") or name.endswith("parents.txt"):
+            _append(stage.deps, name)
+    for key in _keys(job, merge(raw for _, raw in layers)):
+        for path, raw in layers:
+            if _has(raw, key):
+                _append(stage.params, (str(path), key))
     if job.rule == "check_claims":
         _append(stage.params, ("params/claims.yaml", None))
 
@@ -158,8 +160,15 @@ def _tracked(path: str, job: Job) -> str:
     return str(PurePosixPath(path).parent) if job.rule == "prepare" else path
 
 
-def _keys(job: Job, scale: Scale, raw: dict[str, Any]) -> list[str]:
-    """The keys of the scale's file that a job's outcome depends on."""
+def _has(raw: Any, key: str) -> bool:
+    """Whether a file sets a key, given as "a.b.c"."""
+    for part in key.split("."):
+        raw = raw.get(part) if isinstance(raw, dict) else None
+    return raw is not None
+
+
+def _keys(job: Job, raw: dict[str, Any]) -> list[str]:
+    """The keys of a scale that a job's outcome depends on."""
     match job.rule:
         case "train":
             dataset, run = job.wildcards["dataset"], job.wildcards["run"]

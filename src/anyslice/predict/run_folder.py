@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from anyslice.config.checked_yaml import ParameterError, check
 from anyslice.config.families import FAMILIES, TorchvisionParams
+from anyslice.config.outside import FamilyError
 from anyslice.config.scale import Run, hyperparameters
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment
@@ -54,11 +55,12 @@ def load_run(folder: Path) -> TrainedRun:
     path = folder / METRICS
     metrics = _read_metrics(folder)
     try:
+        family = FAMILIES[metrics["parameters"]["network"]["name"]]
         deployment = check(Deployment, metrics["deployment"], path, ("deployment",))
         run = check(Run, metrics["parameters"], path, ("parameters",))
         trained = TrainedRun(
             name=f"{metrics['run']} seed {metrics['seed']}",
-            family=FAMILIES[run.network.name].label,
+            family=family.label,
             network=_build(run, deployment),
             deployment=deployment,
             accuracy=tuple(
@@ -69,6 +71,8 @@ def load_run(folder: Path) -> TrainedRun:
             weights_sha256=metrics["weights_sha256"],
         )
         _check_sizes(trained)
+    except FamilyError as error:
+        raise RunFolderError(f"{path}: {error}") from error
     except (ParameterError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path} is damaged: {_reason(error)}") from error
     _load_weights(trained, folder / WEIGHTS)

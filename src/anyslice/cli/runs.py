@@ -1,0 +1,82 @@
+"""`anyslice runs`: the table of a scale's trainings; `rename` and `remove` a run's results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from anyslice.cli.options import fail_clearly, scale_option
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+results_option = click.option(
+    "--results", type=_FOLDER, help="The scale's results.  [default: results/<scale>]"
+)
+work_option = click.option(
+    "--work", type=_FOLDER, default="work", show_default=True, help="Folder of checkpoints."
+)
+
+
+@click.group(invoke_without_command=True)
+@scale_option
+@results_option
+@click.pass_context
+@fail_clearly
+def runs(context: click.Context, scale: str, results: Path | None) -> None:
+    """Write runs.csv: every training that a figure shows, with errors, MACs and wall time.
+
+    With a command below: keep what is on disk in step with the scale's file.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from anyslice.analysis.tables import runs_table
+    from anyslice.config.scale import load_scale
+    from anyslice.files import write_atomically
+
+    loaded = load_scale(scale)
+    folder = results or Path("results") / loaded.name
+    with write_atomically(folder / "runs.csv") as path:
+        runs_table(loaded, loaded.shown, folder).to_csv(path, index=False)
+
+
+@runs.command()
+@click.argument("old")
+@click.argument("new")
+@scale_option
+@results_option
+@work_option
+@fail_clearly
+def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> None:
+    """Give what was trained as OLD ("<dataset>/<run>") the name NEW; it is not trained again.
+
+    Rename it in the scale's file first: runs and figures.
+    """
+    from anyslice.config.scale import load_scale
+    from anyslice.pipeline.runs import rename_run
+
+    loaded = load_scale(scale)
+    full = new if "/" in new else f"{old.partition('/')[0]}/{new}"
+    rename_run(loaded, old, full, results or Path("results") / loaded.name, work)
+    click.echo(f"{old} is {full} now; if DVC records the study: anyslice dvc-yaml, dvc commit")
+
+
+@runs.command()
+@click.argument("run")
+@scale_option
+@results_option
+@work_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@fail_clearly
+def remove(run: str, scale: str, results: Path | None, work: Path, yes: bool) -> None:
+    """Remove the results, checkpoints and records of RUN ("<dataset>/<run>")."""
+    from anyslice.config.scale import load_scale
+    from anyslice.pipeline.runs import places_of, remove_run
+
+    loaded = load_scale(scale)
+    folder = results or Path("results") / loaded.name
+    places = places_of(loaded, run, folder, work)
+    if not places:
+        raise ValueError(f"there is nothing of a run {run!r} in {folder} and {work}")
+    if not yes:
+        click.confirm(f"remove {' '.join(map(str, places))}?", abort=True)
+    remove_run(loaded, run, folder, work)

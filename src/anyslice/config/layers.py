@@ -1,0 +1,87 @@
+"""A scale's file and those that it extends, merged into one mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from anyslice.config.checked_yaml import ParameterError, read_mapping
+
+EXTENDS = "extends"
+CHOSEN_BY = ("name", "kind")
+"""Keys that say what the other keys of a mapping mean: a network's family, a figure's kind."""
+
+Layer = tuple[Path, dict[str, Any]]
+"""A file and its mapping, without EXTENDS."""
+
+
+def read_layers(scale: str, folder: Path) -> list[Layer]:
+    """The scale's file, the file that it extends, and so on.
+
+    Args:
+        scale: a name in `folder`, or the path of a YAML file; likewise what a file extends.
+        folder: where the scales are.
+
+    Raises:
+        ParameterError: if a file is missing, is not YAML, or extends itself.
+    """
+    layers: list[Layer] = []
+    found: str | None = scale
+    while found is not None:
+        path = Path(found) if found.endswith(".yaml") else folder / f"{found}.yaml"
+        if path in [earlier for earlier, _ in layers]:
+            raise ParameterError(f"{layers[-1][0]}: key {EXTENDS!r}: {found!r} extends this file")
+        raw = _read(path, folder)
+        found = raw.pop(EXTENDS, None)
+        if found is not None and not isinstance(found, str):
+            raise ParameterError(f"{path}: key {EXTENDS!r}: the name of a scale is needed")
+        layers.append((path, raw))
+    return layers
+
+
+def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mappings merged key by key, those before over those after.
+
+    null takes a key away. A mapping of another family or kind replaces that below it as a whole.
+    """
+    merged: dict[str, Any] = {}
+    for layer in reversed(list(layers)):
+        merged = _over(layer, merged)
+    return merged
+
+
+def _over(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            merged[key] = _over(value, _base_of(value, below.get(key)))
+        else:
+            merged[key] = value
+    return merged
+
+
+def _base_of(value: Mapping[str, Any], below: Any) -> Mapping[str, Any]:
+    """What a mapping is laid over: nothing, if it is of another family or kind."""
+    if not isinstance(below, dict):
+        return {}
+    return (
+        {} if any(value.get(key, below.get(key)) != below.get(key) for key in CHOSEN_BY) else below
+    )
+
+
+def _read(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        return read_mapping(path)
+    except FileNotFoundError:
+        if not folder.is_dir():
+            raise ParameterError(
+                f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
+                "of the repository, where that folder is"
+            ) from None
+        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
+        raise ParameterError(
+            f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
+        ) from None

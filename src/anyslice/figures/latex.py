@@ -1,0 +1,68 @@
+"""A figure's table as LaTeX, for a paper to read in: means over seeds and their intervals."""
+
+from __future__ import annotations
+
+import pandas as pd
+from tabulate import tabulate
+
+from anyslice.analysis.statistics import interval
+
+HEADERS = {
+    "family": "network",
+    "run": "run",
+    "role": "role",
+    "property": "property",
+    "quantity": "quantity",
+    "subnetwork": "k",
+    "level": "level",
+    "labels": "labels",
+    "branch": "branch",
+    "macs": "MACs",
+    "all_ops": "operations",
+    "params": "parameters",
+}
+"""Columns that can tell rows apart, in the order in which they are shown, and their names."""
+
+VALUES = {"error": "top-1 error (%)", "l1_norm": "l1-norm", "value": "value"}
+"""The column that was measured; a table has one of them."""
+
+
+def latex_of(table: pd.DataFrame, title: str, notes: str) -> str:
+    """A tabular with the rules of booktabs, one row for all seeds, below a comment.
+
+    Args:
+        table: that of a figure.
+        title: for the comment.
+        notes: likewise; it says what the intervals are.
+    """
+    keys = [key for key in HEADERS if key in table]
+    value = next(key for key in VALUES if key in table)
+    means = table.groupby(keys, sort=False, dropna=False)[value].agg(["mean", list]).reset_index()
+    several = means["list"].map(len).max() > 1
+    rows = [
+        [*(_said(row[key]) for key in keys), *_measured(row["mean"], row["list"], several)]
+        for row in means.to_dict("records")
+    ]
+    headers = [*(HEADERS[key] for key in keys), VALUES[value], *(["interval"] if several else [])]
+    left = sum(not pd.api.types.is_numeric_dtype(means[key]) for key in keys)
+    body = tabulate(
+        rows,
+        headers,
+        tablefmt="latex_booktabs",
+        disable_numparse=True,
+        colalign=["left"] * left + ["right"] * (len(headers) - left),
+    )
+    return f"% {title}; {notes}\n% It needs \\usepackage{{booktabs}}.\n{body}\n"
+
+
+def _said(value: object) -> str:
+    """A number with commas between its thousands."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _measured(mean: float, values: list[float], several: bool) -> list[str]:
+    """The mean, and where there are several seeds its interval."""
+    if not several:
+        return [f"{mean:.2f}"]
+    low, high = interval(values)
+    return [f"{mean:.2f}", f"{low:.2f} to {high:.2f}" if len(values) > 1 else ""]
