@@ -3,7 +3,8 @@
 # make test      formatting, lint, types and all tests that leave this machine as it is
 # make systemtest the tests that install Debian's packages on this machine; needs root
 # make verify    what is outdated at the scale SCALE (quick), and why
-# make bench     tests of speed; speed of training and augmentation on this CPU, results/bench.json;
+# make gputest   training on this machine's GPU; without one, the same tests on the CPU
+# make bench     tests of speed; speed of training on this CPU, results/bench.json;
 #                I-ResNeXt with one thread too, as the quick scale trains
 # make check     formatting, lint and types
 # make killtest  50 kills of trainings at random moments; KILL_SEED=7 draws other moments
@@ -17,7 +18,7 @@ BIN := $(VENV)/bin
 PYTEST := XDG_CACHE_HOME=$(CURDIR)/.cache pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo quicktest test systemtest verify bench killtest crashtest check install lock
+.PHONY: demo quicktest test systemtest gputest verify bench killtest crashtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
@@ -33,6 +34,9 @@ test: install check
 
 systemtest: install
 	SYSTEMTEST=1 $(PYTEST) tests/workflow/test_slurm.py
+
+gputest: install
+	$(PYTEST) tests/gpu
 
 verify: install
 	anyslice dvc-yaml --check --scale $(SCALE)

@@ -15,7 +15,7 @@ from anyslice.cli.main import main
 from anyslice.config.scale import Scale, load_scale
 from anyslice.datasets.manifest import read_manifest, write_manifest
 from anyslice.files import sha256
-from anyslice.jobs.train import Folders
+from anyslice.jobs.inputs import Folders
 
 ROOT = Path(__file__).parents[2]
 NAME = "fashion-mnist-short"

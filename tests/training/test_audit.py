@@ -9,8 +9,9 @@ import pytest
 
 from anyslice.config.scale import load_scale
 from anyslice.files import read_json, sha256, write_json
+from anyslice.jobs.inputs import Folders
 from anyslice.jobs.interrupt import Interrupts
-from anyslice.jobs.train import Folders, run_training
+from anyslice.jobs.train import run_training
 from anyslice.pipeline.audit import (
     RECORDS,
     changed_inputs,

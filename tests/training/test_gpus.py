@@ -17,7 +17,7 @@ import os, sys, click
 from anyslice.jobs.gpus import own_gpus
 from anyslice.jobs.interrupt import Interrupts
 
-with own_gpus(int(sys.argv[1]), int(sys.argv[2]), Interrupts(), click.echo):
+with own_gpus(int(sys.argv[1]), Interrupts(), click.echo):
     click.echo("has " + os.environ["{VISIBLE}"])
     sys.stdin.readline()
 """
@@ -29,9 +29,9 @@ from anyslice.jobs import gpus
 from anyslice.jobs.interrupt import Interrupts
 
 gpus.POLL_SECONDS = 0.01
-log = os.open(sys.argv[3], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+log = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 for turn in range(3):
-    with gpus.own_gpus(int(sys.argv[1]), int(sys.argv[2]), Interrupts(), lambda text: None):
+    with gpus.own_gpus(int(sys.argv[1]), Interrupts(), lambda text: None):
         mine = os.environ["{VISIBLE}"]
         os.write(log, f"+{{mine}}\\n".encode())
         time.sleep(0.02)
@@ -64,15 +64,13 @@ class Machine:
         self.processes.append(process)
         return process
 
-    def training(self, visible="0,1", *, gpus=1, sharing=1, **more):
-        return self.start(
-            [sys.executable, "-c", TRAINING, str(gpus), str(sharing)], visible, **more
-        )
+    def training(self, visible="0,1", *, gpus=1, **more):
+        return self.start([sys.executable, "-c", TRAINING, str(gpus)], visible, **more)
 
-    def crowd(self, count, visible, gpus, sharing):
+    def crowd(self, count, visible, gpus):
         """`count` processes at once; what they noted."""
         log = self.folder / "log"
-        command = [sys.executable, "-c", CROWD, str(gpus), str(sharing), str(log)]
+        command = [sys.executable, "-c", CROWD, str(gpus), str(log)]
         for process in [self.start(command, visible) for _ in range(count)]:
             said = process.communicate(timeout=60)[0]
             assert process.returncode == 0, said
@@ -126,27 +124,12 @@ def test_a_killed_training_frees_its_gpu(machine):
     assert says(second) == "has 0"
 
 
-def test_trainings_that_share_gpus_take_the_one_with_fewest(machine):
-    trainings = [machine.training(sharing=3) for _ in range(4)]
-    where = {process: says(process) for process in trainings}
-    assert Counter(where.values()) == {"has 0": 2, "has 1": 2}
-    for process in trainings:
-        if where[process] == "has 1":
-            end(process)
-    again = [machine.training(sharing=3) for _ in range(2)]
-    assert [says(process) for process in again] == ["has 1", "has 1"]
-
-
-@pytest.mark.parametrize(
-    ("gpus", "sharing", "visible"), [(1, 1, "0,1"), (1, 2, "0,1"), (2, 1, "0,1,2"), (2, 2, "0,1,2")]
-)
-def test_no_gpu_has_more_trainings_than_it_may_and_all_get_their_turn(
-    machine, gpus, sharing, visible
-):
-    notes = machine.crowd(6, visible, gpus, sharing)
+@pytest.mark.parametrize(("gpus", "visible"), [(1, "0,1"), (2, "0,1,2")])
+def test_no_gpu_has_two_trainings_and_all_get_their_turn(machine, gpus, visible):
+    notes = machine.crowd(6, visible, gpus)
     assert len(notes) == 6 * 3 * 2
     assert all(note.count(",") == gpus - 1 for note in notes)
-    assert max(most_at_once(notes).values()) <= sharing
+    assert max(most_at_once(notes).values()) == 1
 
 
 def test_several_gpus_are_taken_together_or_not_at_all(machine):

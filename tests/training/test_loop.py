@@ -45,9 +45,9 @@ class Stripes:
         for batch in order.split(batch_size)[start_step:]:
             yield Batch(images[batch], labels[batch])
 
-    def eval_batches(self, part, *, batch_size, device):
+    def eval_batches(self, part, *, batch_size, device, rank=0, world=1):
         images, labels = self._part(part)
-        for batch in torch.arange(len(labels)).split(batch_size):
+        for batch in torch.arange(len(labels)).split(batch_size)[rank::world]:
             yield Batch(images[batch], labels[batch])
 
 

@@ -1,12 +1,14 @@
-"""Several processes train as one: by DistributedDataParallel over gloo, on the CPU."""
+"""Several processes train as one, and go on exactly: over gloo, on the CPU."""
 
 import copy
 import multiprocessing
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -16,8 +18,11 @@ import torch.distributed as dist
 from anyslice.config.families import MSDNetParams
 from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
+from anyslice.datasets.dataset import Batch
+from anyslice.jobs.device import choose_device
+from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
-from anyslice.jobs.train import choose_device, label_levels_of, run_training
+from anyslice.jobs.train import run_training
 from anyslice.kernels import residual_block as fused
 from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train
@@ -27,32 +32,32 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def together():
-    """Runs a function in two processes as torchrun would; its results by rank."""
+    """Runs a function in several processes as torchrun would; its results by rank."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["anyslice.jobs.train", "torch._dynamo"])
 
-    def run(function, *arguments):
+    def run(function, *arguments, world=2):
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             port = found.getsockname()[1]
         results = context.Queue()
         processes = [
-            context.Process(target=_joined, args=(rank, port, function, arguments, results))
-            for rank in range(2)
+            context.Process(target=_joined, args=(rank, world, port, function, arguments, results))
+            for rank in range(world)
         ]
         for process in processes:
             process.start()
         by_rank = dict(results.get(timeout=60) for _ in processes)
         for process in processes:
             process.join()
-        return [by_rank[rank] for rank in range(2)]
+        return [by_rank[rank] for rank in range(world)]
 
     return run
 
 
-def _joined(rank, port, function, arguments, results):
+def _joined(rank, world, port, function, arguments, results):
     torch.set_num_threads(1)
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": str(rank)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     results.put((rank, function(*arguments)))
 
@@ -121,11 +126,11 @@ class Double:
 
     def train_batches(self, **arguments):
         for images, labels in self.dataset.train_batches(**arguments):
-            yield images.double(), labels
+            yield Batch(images.double(), labels)
 
     def eval_batches(self, *arguments, **named):
         for images, labels in self.dataset.eval_batches(*arguments, **named):
-            yield images.double(), labels
+            yield Batch(images.double(), labels)
 
 
 def _train(run, folder, maps):
@@ -179,15 +184,61 @@ def _run_training(scale, folders, interrupts):
 
 
 @pytest.mark.slow
-def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, together):
-    stopped = together(_run_training, short, folders, Interrupts(budget_minutes=0))
-    assert stopped[0] == stopped[1]
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, together, world):
+    stopped = together(_run_training, short, folders, Interrupts(budget_minutes=0), world=world)
+    assert len(set(stopped)) == 1
     assert "stopped at epoch 1, step 1 " in stopped[0]
-    together(_run_training, short, folders, Interrupts())
+    together(_run_training, short, folders, Interrupts(), world=world)
     calm = replace(folders, output=folders.output / "calm", work=folders.work / "calm")
-    together(_run_training, short, calm, Interrupts())
+    together(_run_training, short, calm, Interrupts(), world=world)
     assert outcome(folders.output) == outcome(calm.output)
-    assert outcome(calm.output)["metrics"]["execution"]["processes"] == 2
+    assert outcome(calm.output)["metrics"]["execution"]["processes"] == world
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_killed_processes_end_with_the_bytes_of_undisturbed_ones(
+    folders, outcome, changed_scale, world
+):
+    """KILLS=5 kills as many times, KILL_SEED=7 at other moments."""
+    draw = random.Random(int(os.environ.get("KILL_SEED", "2018")) + world)
+    scale = changed_scale("epochs: 3", "epochs: 15")
+    calm, killed = (
+        replace(folders, output=folders.output / name, work=folders.work / name)
+        for name in ("calm", "killed")
+    )
+    assert _processes(scale, calm, world).wait() == 0
+    kills = 0
+    while kills < int(os.environ.get("KILLS", "1")):
+        process = _processes(scale, killed, world)
+        _wait_for_checkpoint(process, killed.work)
+        time.sleep(draw.uniform(0, 0.5))
+        if process.poll() is not None:
+            break  # it was faster
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert kills
+    assert _processes(scale, killed, world).wait() == 0
+    assert outcome(killed.output) == outcome(calm.output)
+
+
+def _processes(scale, folders, world):
+    """`anyslice train` in a process group of its own."""
+    train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/i-resnext"]
+    train += ["--scale", scale, "--seed", "1", "--processes", str(world)]
+    train += ["--output", folders.output, "--work", folders.work, "--data", folders.data]
+    return subprocess.Popen(
+        train, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def _wait_for_checkpoint(process, work):
+    """Until the process has written a checkpoint that was not there before, or has ended."""
+    before = set(work.rglob("epoch*.json"))
+    while process.poll() is None and not set(work.rglob("epoch*.json")) - before:
+        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from anyslice.cli.claims import claims, pages
 from anyslice.cli.curves import curves
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
+from anyslice.cli.estimate import estimate
 from anyslice.cli.export import export
 from anyslice.cli.figure import figure
 from anyslice.cli.flops import flops
-from anyslice.cli.hours import hours
 from anyslice.cli.latency import latency
 from anyslice.cli.make import make
 from anyslice.cli.predict import predict
@@ -47,7 +47,7 @@ for verb in (
     export,
     latency,
     flops,
-    hours,
+    estimate,
     figure,
     curves,
     runs,

@@ -65,7 +65,11 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
 @click.option("--compile", is_flag=True, help="torch.compile the network.")
-@click.option("--cuda-graphs", is_flag=True, help="CUDA graphs, through torch.compile.")
+@click.option(
+    "--cuda-graphs/--no-cuda-graphs",
+    default=None,
+    help="Each step as one CUDA graph: faster, the same bytes.  [default: on a GPU, one process]",
+)
 @fail_clearly
 def train(
     run: str,
@@ -116,14 +120,15 @@ def train(
         try:
             if wait and not child:
                 wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
-            with own_gpus(gpus, loaded.trainings_per_gpu, interrupts, say=click.echo):
+            with own_gpus(gpus, interrupts, say=click.echo):
                 if count > 1 and not child:
                     status = run_in_processes(count, sys.argv[1:])
                     if status == EXIT_CODE:
                         _queue_again_if_out_of_time(interrupts)
                     sys.exit(status)
 
-                from anyslice.jobs.train import Folders, run_training
+                from anyslice.jobs.inputs import Folders
+                from anyslice.jobs.train import run_training
                 from anyslice.training.options import Options
 
                 run_training(

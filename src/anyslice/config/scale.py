@@ -309,7 +309,6 @@ class Scale:
         threads: CPU threads of one training; on a GPU all but one decode images, where those are
             files.
         gpus: GPUs of one training unless its data set or run says otherwise; 0 trains on the CPU.
-        trainings_per_gpu: trainings that share a GPU, as processes, where one does not fill it.
         checkpoint_minutes: at most this much work is lost when a training is killed.
         recipe: what every run uses unless its data set or itself overrides it.
         datasets: the runs of each data set.
@@ -327,7 +326,6 @@ class Scale:
     figures: dict[str, Figure]
     name: str
     path: str
-    trainings_per_gpu: Positive = 1
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
 
     def run(self, name: str) -> Run:

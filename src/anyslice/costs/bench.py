@@ -8,11 +8,9 @@ the median of the rounds' ratios, so that load from other users affects both sid
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -20,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from anyslice.costs.macs import cost_of
+from anyslice.jobs.device import cpu_model
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.base import Logits
 from anyslice.training.loss import joint_backward
@@ -178,19 +177,12 @@ def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or "unknown")
 
 
 def bench(names: tuple[str, ...], rounds: int) -> Iterator[tuple[str, Speed]]:

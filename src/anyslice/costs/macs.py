@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_flop
 
-from anyslice.config.dataset import load_description
+from anyslice.config.dataset import Description, load_description
 from anyslice.config.families import TorchvisionParams
-from anyslice.config.scale import Scale, hyperparameters
+from anyslice.config.scale import Run, Scale, hyperparameters
 from anyslice.networks import AnytimeNetwork, build
 
 aten = torch.ops.aten
@@ -136,6 +136,20 @@ COUNTED = OPERATIONS | {
 """The counter looks for the operation, but takes it apart unless it also finds the overload."""
 
 
+def network_of(run: Run, description: Description) -> AnytimeNetwork:
+    """A run's network for a data set of that description, with one label level."""
+    plan = run.network
+    if isinstance(plan, TorchvisionParams):
+        plan = replace(plan, weights=None)  # released ones would be downloaded
+    return build(
+        plan.name,
+        classes=len(description.classes),
+        image_size=description.image_size,
+        image_channels=description.image_channels,
+        **hyperparameters(plan),
+    )
+
+
 def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
     """What results/<scale>/flops/<dataset>/<run>.json holds.
 
@@ -151,16 +165,7 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
     """
     run = scale.run(name)
     description = load_description(name.partition("/")[0])
-    plan = run.network
-    if isinstance(plan, TorchvisionParams):
-        plan = replace(plan, weights=None)  # released ones would be downloaded
-    network = build(
-        plan.name,
-        classes=len(description.classes),
-        image_size=description.image_size,
-        image_channels=description.image_channels,
-        **hyperparameters(plan),
-    )
+    network = network_of(run, description)
     costs = count(network)
     return {
         "run": name,

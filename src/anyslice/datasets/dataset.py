@@ -109,7 +109,13 @@ class Dataset(Protocol):
         """
 
     def eval_batches(
-        self, part: str, *, batch_size: int, device: torch.device | str
+        self,
+        part: str,
+        *,
+        batch_size: int,
+        device: torch.device | str,
+        rank: int = 0,
+        world: int = 1,
     ) -> Iterator[Batch]:
         """All images of a part in their stored order, not augmented.
 
@@ -117,6 +123,8 @@ class Dataset(Protocol):
             part: "train", "validation" or "test".
             batch_size: images in a batch; the last may have fewer.
             device: where the batches are to be.
+            rank: the first batch to give.
+            world: every how many batches one is given.
         """
 
 

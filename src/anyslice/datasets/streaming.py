@@ -103,14 +103,20 @@ class FileDataset(PreparedDataset):
         return self._batches("train", batches, draw, torch.device(device))
 
     def eval_batches(
-        self, part: str, *, batch_size: int, device: torch.device | str
+        self,
+        part: str,
+        *,
+        batch_size: int,
+        device: torch.device | str,
+        rank: int = 0,
+        world: int = 1,
     ) -> Iterator[Batch]:
         """See Dataset."""
         check_part(part)
         images = self.counts[part]
         batches = [
             list(range(start, min(start + batch_size, images)))
-            for start in range(0, images, batch_size)
+            for start in range(rank * batch_size, images, world * batch_size)
         ]
         return self._batches(part, batches, None, torch.device(device))
 

@@ -73,14 +73,20 @@ class TensorDataset(PreparedDataset):
             yield Batch(images, labels[part])
 
     def eval_batches(
-        self, part: str, *, batch_size: int, device: torch.device | str
+        self,
+        part: str,
+        *,
+        batch_size: int,
+        device: torch.device | str,
+        rank: int = 0,
+        world: int = 1,
     ) -> Iterator[Batch]:
         """See Dataset."""
         check_part(part)
         device = torch.device(device)
         images, labels = self._parts(device)[part]
         normalise = self._normalisation(device)
-        for start in range(0, len(labels), batch_size):
+        for start in range(rank * batch_size, len(labels), world * batch_size):
             some = slice(start, start + batch_size)
             yield Batch(normalise(images[some]), labels[some])
 

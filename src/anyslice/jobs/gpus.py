@@ -1,7 +1,7 @@
 """Reserve GPUs with file locks, because Snakemake does not assign devices. Imports no torch.
 
-A GPU has as many places as trainings share it. A place is a file, and who holds its lock has the
-place: the system frees it when the process ends in whatever way, so no file goes out of date.
+Each GPU is a file, and who holds its lock has the GPU: the system frees it when the process ends in
+whatever way, so no file goes out of date.
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ POLL_SECONDS = 1.0
 @contextmanager
 def own_gpus(
     count: int,
-    sharing: int,
     interrupts: Interrupts,
     say: Callable[[str], object],
 ) -> Iterator[None]:
     """Have `count` GPUs, and let CUDA see no other, in this process and those it starts.
 
-    Waits while too few have a free place. All are taken at once or none, so that no two trainings
+    Waits while too few are free. All are taken at once or none, so that no two trainings
     wait for each other's. CUDA must not have started in this process.
 
     Under SLURM a job's GPUs are its own: as many as are needed are taken without a lock, and where
@@ -43,8 +42,6 @@ def own_gpus(
 
     Args:
         count: GPUs that are needed; with 0 nothing happens.
-        sharing: places of a GPU (`trainings_per_gpu`). Trainings with different numbers of places
-            on one machine count only the places that they have in common.
         interrupts: when to stop waiting.
         say: is told, once, that it waits.
 
@@ -63,7 +60,7 @@ def own_gpus(
     if job is not None and len(devices) == count:
         yield
         return
-    taken = _wait_for(_locks_folder(job), devices, count, sharing, interrupts, say)
+    taken = _wait_for(_locks_folder(job), devices, count, interrupts, say)
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = ",".join(taken)
     try:
@@ -136,12 +133,11 @@ def _wait_for(
     folder: Path,
     devices: Sequence[str],
     count: int,
-    sharing: int,
     interrupts: Interrupts,
     say: Callable[[str], object],
 ) -> dict[str, FileLock]:
     told = False
-    while not (taken := _try_to_take(folder, devices, count, sharing)):
+    while not (taken := _try_to_take(folder, devices, count)):
         if interrupts.reason is not None:
             raise Interrupted(f"{interrupts.reason}, while waiting for a GPU; nothing was done")
         if not told:
@@ -154,34 +150,30 @@ def _wait_for(
     return taken
 
 
-def _try_to_take(
-    folder: Path, devices: Sequence[str], count: int, sharing: int
-) -> dict[str, FileLock]:
-    """A place on each of the `count` GPUs with most free places, or nothing."""
+def _try_to_take(folder: Path, devices: Sequence[str], count: int) -> dict[str, FileLock]:
+    """The first `count` GPUs that are free, now held, or nothing."""
     try:
         with FileLock(folder / "choosing", timeout=POLL_SECONDS):
-            free = {device: _free_places(folder, device, sharing) for device in devices}
-            by_load = sorted((d for d in devices if free[d]), key=lambda d: -len(free[d]))
-            chosen = sorted(by_load[:count], key=devices.index) if len(by_load) >= count else []
-            taken = {device: free[device].pop(0) for device in chosen}
-            for places in free.values():
-                _release(places)
-            return taken
+            taken: dict[str, FileLock] = {}
+            for device in devices:
+                if len(taken) < count and (lock := _lock(folder, device)):
+                    taken[device] = lock
+            if len(taken) == count:
+                return taken
+            _release(taken.values())
     except Timeout:
-        return {}
+        pass
+    return {}
 
 
-def _free_places(folder: Path, device: str, sharing: int) -> list[FileLock]:
-    """The places of a GPU that nobody had, now held."""
-    held = []
-    for place in range(sharing):
-        lock = FileLock(folder / f"{quote(device, safe='')}.{place}")
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        held.append(lock)
-    return held
+def _lock(folder: Path, device: str) -> FileLock | None:
+    """A GPU's lock, held, or None if another process holds it."""
+    lock = FileLock(folder / quote(device, safe=""))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    return lock
 
 
 def _release(locks: Iterable[FileLock]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def write_training(
         identity: what the training is.
         deployment: what it takes to use the network on new images.
         scale: the scale's name.
-        execution: device, processes and options it ran with.
+        execution: devices, processes and options it ran with.
     """
     _write_tensors(folder / WEIGHTS, trained.network.state_dict())
     _write_tensors(
@@ -168,7 +168,15 @@ def ends(trained: Trained) -> dict[str, dict[str, float]]:
 
 def packages() -> dict[str, str]:
     """The versions of what trains."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    """On a bare machine the package may run from its folder, uninstalled."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

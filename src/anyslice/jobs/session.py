@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import torch
+
 from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
+from anyslice.jobs.device import device_name
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.training.distributed import Processes
 from anyslice.training.session import Session
@@ -37,8 +40,12 @@ class ResumableSession(Session):
             unless the epochs are so short that this would take more than SHARE of the time.
         interrupts: asked whether to stop.
         watchers: of process 0.
+        device: that this process trains on.
         processes: those that train together; process 0 saves, all stop after the same step.
         say: prints a message.
+
+    Attributes:
+        devices: the names of all devices that this training has run on, the present one last.
     """
 
     def __init__(
@@ -48,12 +55,14 @@ class ResumableSession(Session):
         minutes: float,
         interrupts: Interrupts,
         watchers: Sequence[Watcher] = (),
+        device: torch.device = torch.device("cpu"),  # noqa: B008
         processes: Processes = Processes(),  # noqa: B008
         say: Callable[[str], None] = print,
     ) -> None:
         self.checkpoints, self.minutes, self.interrupts = checkpoints, minutes, interrupts
         self.watchers = watchers if processes.rank == 0 else ()
         self.processes = processes
+        self.devices = [device_name(device)]
         self.say = say if processes.rank == 0 else (lambda message: None)
         self.saving_seconds = 0.0
         self._state: State | None = None
@@ -68,6 +77,16 @@ class ResumableSession(Session):
             state.restore(checkpoint.tensors, checkpoint.numbers)
             self._at = state.epoch, state.step
             self.say(f"going on from the checkpoint of epoch {state.epoch}, step {state.step}")
+            self._note_device(checkpoint.numbers["devices"])
+
+    def _note_device(self, before: list[str]) -> None:
+        (now,) = self.devices
+        if before[-1] != now:
+            self.say(
+                f"it ran on {before[-1]} before and runs on {now} now: its last bits may differ "
+                "from those of a training on one device"
+            )
+        self.devices = [*(name for name in before if name != now), now]
 
     def after_step(self, state: State) -> None:
         """Show, save if it is time, stop if asked."""
@@ -129,7 +148,8 @@ class ResumableSession(Session):
             return
         state.raise_if_diverged()
         if self.processes.rank == 0:
-            self.checkpoints.save(Checkpoint(state.tensors(), state.numbers()))
+            numbers = state.numbers() | {"devices": self.devices}
+            self.checkpoints.save(Checkpoint(state.tensors(), numbers))
         self.processes.wait()
         self._at = state.epoch, state.step
         self._last_save = time.monotonic()

@@ -1,33 +1,28 @@
-"""One step's gradient, in one process or in several by DistributedDataParallel.
+"""Several processes that train together, exactly as one would.
 
-Several processes train exactly as one: each has its share of every batch, gradients are averaged,
-and batch normalisation takes its statistics over the whole batch, as one process would. torch's
-SyncBatchNorm does the latter for modules on GPUs only; here networks call F.batch_norm on slices of
-parameters, and gloo runs on CPUs. So the function itself is replaced while the network runs.
+Each process has its share of every batch. Batch normalisation takes its statistics over the whole
+batch, and after the backward pass all gradients are averaged in one flat all-reduce. Its layout
+never changes, so a resumed training adds in the same order as an undisturbed one;
+DistributedDataParallel, which rearranges its buckets after its first step, does not.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
+from torch.nn.modules._functions import SyncBatchNorm
 from torch.overrides import TorchFunctionMode
 
-from anyslice.networks.base import AnytimeNetwork
-from anyslice.training.loss import Reduction, backward_through, joint_backward
-from anyslice.training.options import Options
-
-Backward = Callable[[Tensor, Tensor], Tensor]
-"""Images (N, C, H, W) and labels (D, N) to the K losses, gradients left in the parameters."""
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,24 @@ class Processes:
             tensor /= self.world
         return tensor
 
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over all processes, in one exchange."""
+        if self.world == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
+        parts = flat.split([gradient.numel() for gradient in gradients])  # type: ignore[no-untyped-call]
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view(gradient.shape))
+
+    def gather(self, items: list[Item]) -> list[list[Item]]:
+        """The lists of all processes, by rank; tensors in them must be on the CPU."""
+        if self.world == 1:
+            return [items]
+        lists: list[Any] = [None] * self.world
+        dist.all_gather_object(lists, items, group=self.control)
+        return lists
+
     def wait(self) -> None:
         """Barrier over all processes."""
         self.highest(0)
@@ -79,50 +92,11 @@ def processes_of_torchrun(gpu: bool) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def make_backward(
-    network: AnytimeNetwork,
-    reduction: Reduction,
-    processes: Processes,
-    options: Options,
-    device: torch.device,
-) -> Backward:
-    """The function that computes losses and gradients of a batch.
-
-    One process goes pass by pass, in the memory of one pass. Several, and compiled networks, take
-    all K sub-networks in one graph: DistributedDataParallel averages gradients at the end of one.
-    """
-    if processes.world > 1:
-        model = _distributed(network, device)
-    elif options.compile or options.cuda_graphs:
-        model = torch.compile(network, mode="reduce-overhead" if options.cuda_graphs else None)
-    else:
-        model = None
-
-    def backward(images: Tensor, labels: Tensor) -> Tensor:
-        with options.autocast(device):
-            if model is None:
-                return joint_backward(network, images, labels, reduction)
-            groups = [list(enumerate(model(images), start=1))]
-            return processes.mean(backward_through(groups, labels, reduction, network.K))
-
-    return backward
-
-
-def _distributed(network: AnytimeNetwork, device: torch.device) -> Callable[[Tensor], Any]:
-    # A depthwise 3x3 weight of one stem channel has two names for one memory layout.
-    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-    devices = [device] if device.type == "cuda" else None
-    model = DistributedDataParallel(network, device_ids=devices, forward_sync_buffers=False)
-
-    def forward(images: Tensor) -> Any:
-        with GlobalBatchNorm():
-            return model(images)
-
-    return forward
-
-
 class GlobalBatchNorm(TorchFunctionMode):
-    """While active, F.batch_norm in training takes its statistics over all processes."""
+    """While active, F.batch_norm in training takes its statistics over all processes.
+
+    Networks call F.batch_norm on slices of parameters, which no module of torch does for them.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -134,10 +108,10 @@ class GlobalBatchNorm(TorchFunctionMode):
 
 def global_batch_norm(
     input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    weight: Tensor,
+    bias: Tensor,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
@@ -145,37 +119,62 @@ def global_batch_norm(
     """F.batch_norm over the batches of all processes, which must be of one size."""
     if not training:
         return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    across = [d for d in range(input.dim()) if d != 1]
-    count = input.numel() // input.shape[1] * dist.get_world_size()
-    shape = [1, -1] + [1] * (input.dim() - 2)
-    mean = _sum(input.sum(across)) / count
-    centred = input - mean.view(shape)
-    variance = _sum(centred.square().sum(across)) / count
-    if running_mean is not None and running_var is not None:
-        with torch.no_grad():
-            running_mean.lerp_(mean, momentum)
-            running_var.lerp_(variance * (count / (count - 1)), momentum)
-    scale = (variance + eps).rsqrt()
-    scale = scale if weight is None else scale * weight
-    out = centred * scale.view(shape)
-    return out if bias is None else out + bias.view(shape)
+    parameters = (input, weight, bias, running_mean, running_var, eps, momentum)
+    if input.is_cuda:
+        group, world = dist.group.WORLD, dist.get_world_size()
+        return cast(Tensor, SyncBatchNorm.apply(*parameters, group, world))
+    return cast(Tensor, _BatchNormOnCPUs.apply(*parameters))
 
 
-class _SumOverProcesses(torch.autograd.Function):
-    """Sum over all processes; the gradient is summed likewise."""
+class _BatchNormOnCPUs(torch.autograd.Function):
+    """What torch's SyncBatchNorm does on GPUs only: one exchange forward and one back."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        total = tensor.clone()
-        dist.all_reduce(total)
-        return total
+    def forward(
+        ctx: Any,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        eps: float,
+        momentum: float,
+    ) -> Tensor:
+        count = input.numel() // input.shape[1]
+        total = count * dist.get_world_size()
+        mine = torch.cat(torch.var_mean(input, dim=_all_but_channels(input), correction=0))
+        every = mine.new_empty(dist.get_world_size() * len(mine))
+        dist.all_gather_into_tensor(every, mine)
+        variances, means = every.view(-1, 2, input.shape[1]).unbind(1)
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        running_mean.lerp_(mean, momentum)
+        running_var.lerp_(variance * (total / (total - 1)), momentum)
+        inverse_std = (variance + eps).rsqrt()
+        ctx.save_for_backward(input, weight, mean, inverse_std)
+        scale = weight * inverse_std
+        return torch.addcmul(_wide(bias - mean * scale, input), input, _wide(scale, input))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, mean, inverse_std = ctx.saved_tensors
+        normalised = (input - _wide(mean, input)) * _wide(inverse_std, input)
+        across = _all_but_channels(input)
+        of_bias, of_weight = gradient.sum(across), (gradient * normalised).sum(across)
+        total = input.numel() // input.shape[1] * dist.get_world_size()
+        sums = torch.stack([of_bias, of_weight])
+        dist.all_reduce(sums)
+        sums /= total
+        centred = gradient - _wide(sums[0], input) - normalised * _wide(sums[1], input)
+        of_input = centred * _wide(weight * inverse_std, input)
+        return of_input, of_weight, of_bias, None, None, None, None
 
 
-def _sum(tensor: Tensor) -> Tensor:
-    return cast(Tensor, _SumOverProcesses.apply(tensor))
+def _all_but_channels(features: Tensor) -> list[int]:
+    return [d for d in range(features.dim()) if d != 1]
+
+
+def _wide(channels: Tensor, features: Tensor) -> Tensor:
+    """(C,) in the shape that broadcasts to (N, C, H, W)."""
+    return channels.view([1, -1] + [1] * (features.dim() - 2))

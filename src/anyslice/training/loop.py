@@ -7,9 +7,11 @@ every sub-network once. The session is asked between steps; it saves, shows and 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -20,14 +22,15 @@ from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
-from anyslice.training.distributed import Backward, Processes, make_backward
+from anyslice.training.distributed import Processes
 from anyslice.training.loss import labels_by_level
 from anyslice.training.options import Options
 from anyslice.training.session import Session
-from anyslice.training.state import Epoch, Errors, State
+from anyslice.training.state import Epoch, Errors, State, start_momentum
+from anyslice.training.step import Step, make_step
 
-EVALUATION_BATCH = 250
-"""Images of a batch. It cannot change results: in evaluation BN uses its running statistics."""
+EVALUATION_BATCH = {"cpu": 250, "cuda": 1000}
+"""Images of a batch by type of device. In evaluation BN uses its running statistics."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +90,15 @@ def train(
     maps = torch.tensor(level_maps or [range(len(dataset.class_names))], device=device)
     network = make_network(run, dataset, seed, maps).to(device)
     network = network.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    optimiser = make_optimiser(network, recipe, device)
     state = State(network, optimiser, dataset.steps_per_epoch(recipe.batch_size))
     session.restore(state)
-    backward = make_backward(network, recipe.loss, processes, options, device)
+    step = make_step(network, optimiser, recipe.loss, processes, options, device)
 
     while state.epoch <= recipe.epochs:
         state.learning_rate = learning_rate(recipe, state.epoch)
-        speed = train_epoch(state, backward, dataset, recipe, maps, seed, session, processes)
-        errors = errors_of(predict(network, dataset, "validation", maps, session))
+        speed = train_epoch(state, step, dataset, recipe, maps, seed, session, processes)
+        errors = errors_of(predict(network, dataset, "validation", maps, session, processes))
         losses = state.losses.mean(0).tolist()
         epoch = Epoch(state.epoch, state.learning_rate, losses, errors, speed)
         state.end_epoch(epoch, selection=recipe.selection)
@@ -115,16 +111,18 @@ def train(
     if state.history:
         validation_errors = state.history[state.best_epoch - 1].validation_errors
     else:
-        validation_errors = errors_of(predict(network, dataset, "validation", maps, session))
-    test = predict(network, dataset, "test", maps, session)
+        validation_errors = errors_of(
+            predict(network, dataset, "validation", maps, session, processes)
+        )
+    test = predict(network, dataset, "test", maps, session, processes)
     return Trained(
         network=network.eval().cpu(),
         chosen_epoch=state.best_epoch,
         history=state.history,
         validation_errors=validation_errors,
         test_errors=errors_of(test),
-        test_predictions=test[0].cpu(),
-        test_labels=test[1].cpu(),
+        test_predictions=test[0],
+        test_labels=test[1],
         seconds=state.seconds,
     )
 
@@ -148,6 +146,28 @@ def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> A
     return network
 
 
+def make_optimiser(
+    network: AnytimeNetwork, recipe: Recipe, device: torch.device
+) -> torch.optim.SGD:
+    """SGD as the recipe says.
+
+    On a GPU its learning rate is a tensor there and its momentum begins as zeros, which a CUDA
+    graph needs; the first momentum is 0 + gradient either way.
+    """
+    on_gpu = device.type == "cuda"
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        lr=torch.tensor(recipe.learning_rate, device=device) if on_gpu else recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    if on_gpu:
+        start_momentum(optimiser)
+    return optimiser
+
+
 def learning_rate(recipe: Recipe, epoch: int) -> float:
     """The learning rate of an epoch, counted from 1: it drops after the milestones."""
     drops = sum(epoch > milestone for milestone in recipe.milestone_epochs)
@@ -156,7 +176,7 @@ def learning_rate(recipe: Recipe, epoch: int) -> float:
 
 def train_epoch(
     state: State,
-    backward: Backward,
+    step: Step,
     dataset: Dataset,
     recipe: Recipe,
     level_maps: Tensor,
@@ -184,9 +204,7 @@ def train_epoch(
         rank=processes.rank,
         world=processes.world,
     ):
-        state.optimiser.zero_grad()
-        state.losses[state.step] = backward(images, labels_by_level(labels, level_maps))
-        state.optimiser.step()
+        state.losses[state.step] = step(images, labels_by_level(labels, level_maps))
         state.step += 1
         if device.type == "cpu":
             state.raise_if_diverged(since=state.step - 1)
@@ -197,21 +215,39 @@ def train_epoch(
 
 @torch.no_grad()
 def predict(
-    network: AnytimeNetwork, dataset: Dataset, part: str, level_maps: Tensor, session: Session
+    network: AnytimeNetwork,
+    dataset: Dataset,
+    part: str,
+    level_maps: Tensor,
+    session: Session,
+    processes: Processes,
 ) -> tuple[Tensor, Tensor]:
-    """Predicted labels (K, D, N) and true labels (D, N) of "validation" or "test"."""
+    """Predicted labels (K, D, N) and true labels (D, N) of "validation" or "test", on the CPU.
+
+    Each process takes every `world`-th batch.
+    """
     network.eval()
-    predictions, truth = [], []
-    for images, labels in dataset.eval_batches(
-        part, batch_size=EVALUATION_BATCH, device=level_maps.device
-    ):
-        outputs = [levels(logits) for logits in network(images)]
-        predictions.append(
-            torch.stack([torch.stack([out.argmax(1) for out in outs]) for outs in outputs])
-        )
-        truth.append(labels_by_level(labels, level_maps))
+    device, world = level_maps.device, processes.world
+    batch_size = EVALUATION_BATCH[device.type]
+    mine = dataset.eval_batches(
+        part, batch_size=batch_size, device=device, rank=processes.rank, world=world
+    )
+    done: list[tuple[Tensor, Tensor]] = []
+    for _ in range(math.ceil(dataset.counts[part] / (batch_size * world))):
+        if (batch := next(mine, None)) is not None:
+            outputs = [levels(logits) for logits in network(batch.images)]
+            predicted = [torch.stack([out.argmax(1) for out in outs]) for outs in outputs]
+            truth = labels_by_level(batch.labels, level_maps)
+            done.append((torch.stack(predicted).cpu(), truth.cpu()))
         session.while_evaluating()
-    return torch.cat(predictions, dim=2), torch.cat(truth, dim=1)
+    in_order = [
+        batch
+        for round_ in zip_longest(*processes.gather(done))
+        for batch in round_
+        if batch is not None
+    ]
+    predictions, labels = zip(*in_order, strict=True)
+    return torch.cat(predictions, dim=2), torch.cat(labels, dim=1)
 
 
 def errors_of(predicted: tuple[Tensor, Tensor]) -> Errors:

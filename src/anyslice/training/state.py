@@ -37,6 +37,15 @@ class Epoch:
     images_per_second: float
 
 
+def start_momentum(optimiser: torch.optim.SGD) -> None:
+    """Give every parameter that has no momentum yet one of zeros."""
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            state = optimiser.state[parameter]
+            if MOMENTUM not in state:
+                state[MOMENTUM] = torch.zeros_like(parameter)
+
+
 class State:
     """A training between two steps.
 
@@ -54,6 +63,7 @@ class State:
 
     def __init__(self, network: AnytimeNetwork, optimiser: torch.optim.SGD, steps: int) -> None:
         self.network, self.optimiser = network, optimiser
+        self._learning_rate = float(optimiser.param_groups[0]["lr"])
         device = next(network.parameters()).device
         self.epoch, self.step = 1, 0
         self.losses = torch.zeros(steps, network.K, device=device)
@@ -66,12 +76,16 @@ class State:
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next step."""
-        return float(self.optimiser.param_groups[0]["lr"])
+        return self._learning_rate
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
+        self._learning_rate = value
         for group in self.optimiser.param_groups:
-            group["lr"] = value
+            if isinstance(group["lr"], Tensor):  # a CUDA graph reads it where it is
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
 
     @property
     def seconds(self) -> float:
@@ -137,10 +151,10 @@ class State:
         self.network.load_state_dict(_below("network.", tensors))
         best = _below("best.", tensors)
         self.best_weights = best or None
-        for k, parameter in enumerate(self.network.parameters()):
-            if f"momentum.{k}" in tensors:
-                momentum = torch.empty_like(parameter).copy_(tensors[f"momentum.{k}"])
-                self.optimiser.state[parameter][MOMENTUM] = momentum.detach()
+        if "momentum.0" in tensors:
+            start_momentum(self.optimiser)
+            for k, parameter in enumerate(self.network.parameters()):
+                self.optimiser.state[parameter][MOMENTUM].copy_(tensors[f"momentum.{k}"])
         self.epoch, self.step = numbers["epoch"], numbers["step"]
         self.losses[: self.step] = tensors["losses"].to(self.losses.device)
         self.best_epoch = numbers["best_epoch"]

@@ -1,0 +1,113 @@
+"""How long the trainings of a scale take on the device at hand, from a few steps of each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from anyslice.config.dataset import load_description
+from anyslice.config.scale import Scale
+from anyslice.costs.macs import network_of
+from anyslice.jobs.device import device_name
+from anyslice.training.distributed import Processes
+from anyslice.training.loop import make_optimiser
+from anyslice.training.options import Options, make_deterministic
+from anyslice.training.step import make_step
+
+WARM_UP = 2
+"""Steps that do not count: the first allocates, compiles or captures."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One training of a run, with one seed.
+
+    Attributes:
+        run: "<dataset>/<run>".
+        device: the name of what was timed.
+        images_per_second: of training steps on random images. Augmentation, decoding, validation
+            and checkpoints are left out.
+        hours: all epochs at that speed; with N GPUs each is taken to do its share as fast.
+        gigabytes: the most memory, of the GPU if there is one.
+    """
+
+    run: str
+    device: str
+    images_per_second: float
+    hours: float
+    gigabytes: float
+
+
+def estimate_each(scale: Scale, runs: Sequence[str], steps: int) -> list[Estimate]:
+    """Time some steps of each run, in a process of its own, which its memory is measured by."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as processes:
+        return list(processes.map(estimate, [scale] * len(runs), runs, [steps] * len(runs)))
+
+
+def estimate(scale: Scale, name: str, steps: int) -> Estimate:
+    """Time some steps of a run.
+
+    Args:
+        scale: where the run is.
+        name: "<dataset>/<run>"; of its data set the description is read, no images.
+        steps: that count.
+
+    Raises:
+        ParameterError: if the scale has no such run.
+    """
+    run = scale.run(name)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    options = Options()
+    make_deterministic(scale.threads, options)
+    description = load_description(name.partition("/")[0])
+    network = network_of(run, description).train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = make_optimiser(network, run.recipe, device)
+    step = make_step(network, optimiser, run.recipe.loss, Processes(), options, device)
+    sharing = max(1, scale.gpus_of(name))
+    batch, size = run.recipe.batch_size // sharing, description.image_size
+    images = torch.randn(batch, description.image_channels, size, size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(len(description.classes), (1, batch), device=device)
+    start = 0.0
+    for number in range(WARM_UP + steps):
+        if number == WARM_UP:
+            _finish(device)
+            start = time.perf_counter()
+        step(images, labels)
+    _finish(device)
+    speed = steps * batch * sharing / (time.perf_counter() - start)
+    trained = run.recipe.epochs * description.counts.train
+    return Estimate(name, device_name(device), speed, trained / speed / 3600, _gigabytes(device))
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _gigabytes(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+def as_markdown(estimates: Sequence[Estimate], seeds: int) -> str:
+    """A table with a row for each run, and the hours of all its seeds; then the total."""
+    lines = [
+        "| run | images/s | GB | hours | all seeds |",
+        "|--|--:|--:|--:|--:|",
+        *(
+            f"| {e.run} | {e.images_per_second:.0f} | {e.gigabytes:.1f} | {e.hours:.2f} "
+            f"| {e.hours * seeds:.1f} |"
+            for e in estimates
+        ),
+    ]
+    total = sum(e.hours for e in estimates)
+    return "\n".join([*lines, f"| all | | | {total:.1f} | {total * seeds:.1f} |"])

@@ -1,0 +1,126 @@
+"""What a training reads: its run, its data set, its label levels; and the key of all that."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from anyslice.config.scale import Run, Scale
+from anyslice.datasets import open_dataset
+from anyslice.datasets.dataset import Dataset
+from anyslice.datasets.manifest import Manifest, read_manifest
+from anyslice.files import read_json, sha256
+from anyslice.jobs.deployment import LabelLevel
+from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a training reads and writes.
+
+    Attributes:
+        output: of the results.
+        work: the resume areas of all trainings, one below the other.
+        data: the prepared data set.
+        taxonomy: its label levels, for hierarchical runs; None for those it defines itself.
+    """
+
+    output: Path
+    work: Path
+    data: Path
+    taxonomy: Path | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A training's inputs.
+
+    Attributes:
+        run: network and recipe.
+        dataset: prepared images.
+        manifest: of the data set.
+        levels: the label levels it is trained on, fine to coarse; one without a hierarchy.
+        identity: what these make the training.
+    """
+
+    run: Run
+    dataset: Dataset
+    manifest: Manifest
+    levels: tuple[LabelLevel, ...]
+    identity: Identity
+
+
+def read_inputs(
+    scale: Scale,
+    name: str,
+    seed: int,
+    folders: Folders,
+    *,
+    decoders: int,
+    processes: int,
+    inexact: list[str],
+) -> Inputs:
+    """Open everything that a training reads.
+
+    Args:
+        scale: where the run comes from.
+        name: "<dataset>/<run>".
+        seed: of the training.
+        folders: where to read.
+        decoders: processes that decode image files.
+        processes: that train together, part of the identity.
+        inexact: options that change results, part of the identity.
+
+    Raises:
+        ValueError: if the label levels do not fit the run or the data set.
+        OSError: if something cannot be read.
+    """
+    run = scale.run(name)
+    dataset = open_dataset(folders.data, workers=decoders)
+    levels = label_levels_of(run, folders.data, folders.taxonomy)
+    code = [LOOP, STORAGES[dataset.manifest.storage], run.network.file]
+    identity = Identity(
+        run=name,
+        seed=seed,
+        parameters={
+            "run": asdict(run),
+            "levels": [list(level.labels) for level in levels] if run.hierarchy else None,
+            "processes": processes,
+            "options": inexact,
+        },
+        data=sha256(folders.data / "manifest.json"),
+        code=code_of(code),
+    )
+    return Inputs(run, dataset, dataset.manifest, tuple(levels), identity)
+
+
+def label_levels_of(run: Run, data: Path, taxonomy: Path | None) -> list[LabelLevel]:
+    """The label levels that a run is trained on, fine to coarse: the classes alone, or a hierarchy.
+
+    Args:
+        run: see Run.hierarchy.
+        data: the prepared data set.
+        taxonomy: a taxonomy.json, or None for the levels that the data set itself defines.
+
+    Raises:
+        ValueError: if a hierarchy has one level only, or the taxonomy is of other classes.
+    """
+    manifest = read_manifest(data, verify=False)
+    if run.hierarchy and taxonomy is not None:
+        levels = [
+            LabelLevel(tuple(level["names"]), tuple(level["labels"]))
+            for level in read_json(taxonomy)["levels"]
+        ]
+    else:
+        pairs = zip(manifest.levels, manifest.level_labels, strict=True)
+        levels = [LabelLevel(names, labels) for names, labels in pairs]
+    if not run.hierarchy:
+        return levels[:1]
+    source = taxonomy or data
+    if any(len(level.labels) != len(manifest.classes) for level in levels):
+        raise ValueError(f"{source} does not label the {len(manifest.classes)} classes of {data}")
+    if len(levels) < 2:
+        raise ValueError(
+            f"the run is hierarchical, but {source} has one label level only; give --taxonomy"
+        )
+    return levels
