@@ -10,7 +10,8 @@ import click
 
 from anyslice.cli.options import fail_clearly, scale_option
 
-Sizes = dict[str, tuple[str, dict[str, Any]]]
+Size = tuple[str, dict[str, Any]]
+"""A network and its hyper-parameters."""
 
 
 @click.command()
@@ -52,7 +53,7 @@ def bench(
     """Time training steps of NETWORKS (default: the paper's) at their CIFAR sizes.
 
     A run of a scale, "<dataset>/<run>", is timed with its hyper-parameters on images of CIFAR's
-    size. What the output has of other networks, measured on the same machine, stays.
+    size.
 
     Beside images/s: multiply-adds per second, their share of the machine's own matrix product, the
     time in steps of a single ResNeXt of the same L, W, B and C, and how much longer the same
@@ -61,63 +62,29 @@ def bench(
     With --device cuda: a step eager, as one CUDA graph and in NCHW, its kernels, how long they run,
     its memory, and shares of the GPU's own copy and product.
     """
-    from anyslice.costs.bench import CIFAR_SIZES
-
-    sizes = {name: _size(name, scale) for name in networks or CIFAR_SIZES}
-    if device == "cuda":
-        _bench_gpu(sizes, output, together)
-    else:
-        _bench_cpu(sizes, output, rounds, threads)
-
-
-def _bench_cpu(sizes: Sizes, output: Path, rounds: int, threads: int | None) -> None:
     import torch
 
     from anyslice.costs import bench as benchmark
+    from anyslice.files import write_json
     from anyslice.memory import keep_freed_memory
 
+    sizes = {name: _size(name, scale) for name in networks or benchmark.CIFAR_SIZES}
     if threads:
         torch.set_num_threads(threads)
     keep_freed_memory()
+    if device == "cuda":
+        _bench_gpu(sizes, output, together)
+        return
     speeds = {}
     click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**benchmark.machine()))
     click.echo(benchmark.HEADER)
-    for name, (network, hyperparameters) in sizes.items():
-        speeds[name] = benchmark.measure(network, hyperparameters, rounds)
+    for name, size in sizes.items():
+        speeds[name] = benchmark.measure(*size, rounds)
         click.echo(benchmark.as_line(name, speeds[name]))
-    _write(output, benchmark.as_json(speeds))
+    write_json(output, benchmark.as_json(speeds))
 
 
-def _bench_gpu(sizes: Sizes, output: Path, together: bool) -> None:
-    import torch
-
-    from anyslice.costs import gpu_bench
-
-    machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
-    ceiling = gpu_bench.ceilings()
-    click.echo(
-        f"{machine['gpu']}, torch {machine['torch']}: copy {ceiling.copy / 1e12:.2f} TB/s, "
-        f"product {ceiling.product / 1e12:.1f} TMAC/s"
-    )
-    click.echo(gpu_bench.HEADER)
-    counts = gpu_bench.SIDE_BY_SIDE if together else ()
-    for name, (network, hyperparameters) in sizes.items():
-        speed = gpu_bench.measure_on_gpu(network, hyperparameters, ceiling, counts)
-        click.echo(gpu_bench.as_line(name, speed))
-        found = {"machine": machine, "ceilings": asdict(ceiling)}
-        _write(output, found | {"networks": {name: asdict(speed)}})
-
-
-def _write(output: Path, measured: dict[str, Any]) -> None:
-    """Write it, beside what was measured of other networks on the same machine."""
-    from anyslice.files import read_json, write_json
-
-    if output.exists() and (before := read_json(output)).get("machine") == measured["machine"]:
-        measured["networks"] = before["networks"] | measured["networks"]
-    write_json(output, measured)
-
-
-def _size(name: str, scale: str) -> tuple[str, dict[str, Any]]:
+def _size(name: str, scale: str) -> Size:
     """The network and the hyper-parameters to time: of the benchmark, or of a run of the scale."""
     from anyslice.config.scale import hyperparameters, load_scale
     from anyslice.costs.bench import CIFAR_SIZES
@@ -131,3 +98,25 @@ def _size(name: str, scale: str) -> tuple[str, dict[str, Any]]:
             "the scale as <dataset>/<run>"
         )
     return CIFAR_SIZES[name]
+
+
+def _bench_gpu(sizes: dict[str, Size], output: Path, together: bool) -> None:
+    import torch
+
+    from anyslice.costs import gpu_bench
+    from anyslice.files import write_json
+
+    gpu = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    ceiling = gpu_bench.ceilings()
+    click.echo(
+        f"{gpu['gpu']}, torch {gpu['torch']}: copy {ceiling.copy / 1e12:.2f} TB/s, "
+        f"product {ceiling.product / 1e12:.1f} TMAC/s"
+    )
+    click.echo(gpu_bench.HEADER)
+    speeds = {}
+    counts = gpu_bench.SIDE_BY_SIDE if together else ()
+    for name, size in sizes.items():
+        speeds[name] = gpu_bench.measure_on_gpu(*size, ceiling, counts)
+        click.echo(gpu_bench.as_line(name, speeds[name]))
+        found = {"machine": gpu, "ceilings": asdict(ceiling)}
+        write_json(output, found | {"networks": {n: asdict(s) for n, s in speeds.items()}})

@@ -8,6 +8,7 @@ import click
 
 from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, pages
+from anyslice.cli.curves import curves
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.estimate import estimate
@@ -48,6 +49,7 @@ for verb in (
     flops,
     estimate,
     figure,
+    curves,
     runs,
     claims,
     pages,

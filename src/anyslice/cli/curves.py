@@ -1,0 +1,39 @@
+"""`anyslice curves`: learning curves of a scale's runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from anyslice.cli.options import fail_clearly, scale_option
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@scale_option
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The scale's results, with runs/.  [default: results/<scale>]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="PDF, PNG or SVG file.  [default: <results>/curves.pdf]",
+)
+@fail_clearly
+def curves(runs: tuple[str, ...], scale: str, results: Path | None, output: Path | None) -> None:
+    """Draw training loss and validation error of RUN... ("<dataset>/<run>") by epoch.
+
+    Of all seeds that are finished: their mean, and their range as a band.
+    """
+    from anyslice.config.scale import load_scale
+    from anyslice.figures.learning import draw, learning_table
+    from anyslice.figures.style import save
+
+    loaded = load_scale(scale)
+    folder = results or Path("results") / loaded.name
+    path = output or folder / "curves.pdf"
+    save(draw(learning_table(loaded, runs, folder), loaded), path)
+    click.echo(f"curves: {path}")

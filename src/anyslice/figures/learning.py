@@ -1,0 +1,123 @@
+"""Learning curves: training loss and validation error after each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from anyslice.config.scale import Scale
+from anyslice.figures.style import PAGE, Face, print_style
+from anyslice.jobs.status import training_folder
+
+COLOURS = sns.color_palette("colorblind")
+
+
+def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:
+    """The histories of all finished trainings of some runs.
+
+    Args:
+        scale: gives the seeds.
+        runs: as "<dataset>/<run>".
+        results: the scale's folder.
+
+    Returns:
+        Columns run, seed, K, epoch, subnetwork, train_loss, validation_error (of fine labels, in
+        percent).
+
+    Raises:
+        ValueError: if no training of a run is finished.
+    """
+    found = []
+    for name in runs:
+        scale.run(name)
+        histories = {
+            seed: path
+            for seed in scale.seeds
+            if (path := training_folder(results, name, seed) / "history.csv").exists()
+        }
+        if not histories:
+            raise ValueError(
+                f"no training of {name} is finished: there is no "
+                f"{results}/runs/{name}/seed<n>/history.csv"
+            )
+        found += [_long(name, seed, pd.read_csv(path)) for seed, path in histories.items()]
+    return pd.concat(found, ignore_index=True)
+
+
+def _long(name: str, seed: int, history: pd.DataFrame) -> pd.DataFrame:
+    """A row for each epoch and sub-network."""
+    K = sum(str(column).startswith("train_loss_") for column in history)
+    parts = [
+        pd.DataFrame(
+            {
+                "run": name,
+                "seed": seed,
+                "K": K,
+                "epoch": history.epoch,
+                "subnetwork": k,
+                "train_loss": history[f"train_loss_{k}"],
+                "validation_error": history[_error_column(history, k)],
+            }
+        )
+        for k in range(1, K + 1)
+    ]
+    return pd.concat(parts)
+
+
+def _error_column(history: pd.DataFrame, k: int) -> str:
+    plain = f"validation_error_{k}"
+    return plain if plain in history else f"{plain}_level1"
+
+
+def draw(table: pd.DataFrame, scale: Scale) -> Figure:
+    """Draw the table of `learning_table`: the full sub-network solid, the first one dashed."""
+    with print_style():
+        figure, (losses, errors) = plt.subplots(1, 2, figsize=(PAGE, 3.0), layout="constrained")
+        for number, (run, rows) in enumerate(table.groupby("run", sort=False)):
+            colour = COLOURS[number % len(COLOURS)]
+            for axes, column in ((losses, "train_loss"), (errors, "validation_error")):
+                _plot(axes, rows, column, colour, str(run).partition("/")[2])
+        losses.set(xlabel="epoch", ylabel="training loss")
+        errors.set(xlabel="epoch", ylabel="validation error (%)")
+        errors.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+        seeds = table.groupby("run").seed.nunique().max()
+        notes = "solid: the full network; dashed: its first sub-network"
+        data = " and ".join(dict.fromkeys(run.partition("/")[0] for run in table.run))
+        Face(
+            f"Learning curves: {data}",
+            f"{notes}; scale {scale.name}: {scale.description}; {_seeds(seeds)}",
+        ).put_on(figure)
+    return figure
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"mean of {count} seeds, bands: their range"
+
+
+def _plot(
+    axes: Axes,
+    rows: pd.DataFrame,
+    column: str,
+    colour: tuple[float, float, float],
+    label: str,
+) -> None:
+    K = rows.K.iloc[0]
+    for k, line in {1: "--", K: "-"}.items():
+        by_epoch = rows[rows.subnetwork == k].groupby("epoch")[column].agg(["mean", "min", "max"])
+        axes.plot(
+            by_epoch.index,
+            by_epoch["mean"],
+            color=colour,
+            linestyle=line,
+            linewidth=1.3,
+            label=label if k == K else None,
+        )
+        axes.fill_between(
+            by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.2, linewidth=0
+        )
