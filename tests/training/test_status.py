@@ -261,3 +261,26 @@ def test_a_pipe_that_closes_is_no_error(root):
     shown.stdout.close()
     assert shown.stderr.read() == b""
     shown.wait()
+
+
+def test_a_training_by_hand_that_fails_is_not_the_studys(root, data, tmp_path, monkeypatch):
+    """Friction 18: nor is one whose keys were changed."""
+    monkeypatch.chdir(tmp_path)
+    scale = str(root / "tests/scales/short.yaml")
+    common = ["--scale", scale, "--data", str(data)]
+    wild = ["train", RUN, *common, "--set", "recipe.learning_rate=1.0e+30"]
+    assert CliRunner().invoke(main, [*wild, "--output", "elsewhere"]).exit_code == 1
+    tried = CliRunner().invoke(main, wild)
+    assert "work/tried/short" in tried.output
+    assert "diverged" in tried.output
+    said = CliRunner().invoke(main, ["status", "--scale", scale, "--data", str(data.parent)]).output
+    assert said.startswith("10 waiting")
+
+    study = ["--output", f"results/short/runs/{RUN}/seed1"]
+    refused = CliRunner().invoke(main, [*wild, *study])
+    assert refused.exit_code == 1
+    assert "is for what the scale says" in refused.output
+    stopped = CliRunner().invoke(main, ["train", RUN, *common, "--time-budget", "0"])
+    assert stopped.exit_code == 75, stopped.output
+    said = CliRunner().invoke(main, ["status", "--scale", scale, "--data", str(data.parent)]).output
+    assert "stopped at epoch 1, step 1" in said

@@ -66,7 +66,13 @@ def draw_figure(scale: Scale, name: str, results: Path, output: Path | None = No
         return
     make_table, draw = KINDS[scale.figure(name).kind]
     shown = replace(scale, seeds=scale.seeds_of(name))
-    table: pd.DataFrame = make_table(shown, scale.figure(name), results)
+    try:
+        table: pd.DataFrame = make_table(shown, scale.figure(name), results)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{name} shows what is not there yet: {error.filename} is missing. It is made by "
+            f"snakemake results/{name}.pdf --config scale={scale.path}"
+        ) from error
     face = face_of(scale, name)
     if output is None:
         with write_atomically(results / f"{name}.csv") as path:

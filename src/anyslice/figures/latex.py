@@ -35,7 +35,8 @@ def latex_of(table: pd.DataFrame, title: str, notes: str) -> str:
         title: for the comment.
         notes: likewise; it says what the intervals are.
     """
-    keys = [key for key in HEADERS if key in table]
+    same = "role" in table and (table.role == table.run).all()
+    keys = [key for key in HEADERS if key in table and not (same and key == "role")]
     value = next(key for key in VALUES if key in table)
     means = table.groupby(keys, sort=False, dropna=False)[value].agg(["mean", list]).reset_index()
     several = means["list"].map(len).max() > 1

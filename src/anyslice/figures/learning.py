@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from anyslice.config.scale import Scale
 from anyslice.figures.style import PAGE, Face, print_style
@@ -83,6 +84,8 @@ def draw(table: pd.DataFrame, scale: Scale) -> Figure:
             colour = COLOURS[number % len(COLOURS)]
             for axes, column in ((losses, "train_loss"), (errors, "validation_error")):
                 _plot(axes, rows, column, colour, str(run).partition("/")[2])
+        for axes in (losses, errors):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         losses.set(xlabel="epoch", ylabel="training loss")
         errors.set(xlabel="epoch", ylabel="validation error (%)")
         errors.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
@@ -115,6 +118,8 @@ def _plot(
             by_epoch["mean"],
             color=colour,
             linestyle=line,
+            marker=".",
+            markersize=3,
             linewidth=1.3,
             label=label if k == K else None,
         )

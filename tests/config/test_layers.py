@@ -1,0 +1,93 @@
+"""A scale that extends another, and settings of a run on the command line."""
+
+import pytest
+
+from anyslice.config.checked_yaml import ParameterError
+from anyslice.config.layers import merge
+from anyslice.config.scale import load_scale
+from anyslice.config.settings import changes_of
+
+RUN = "fashion-mnist-quick/i-resnext"
+
+
+@pytest.fixture
+def extended(root, tmp_path, monkeypatch):
+    """A scale of a text that extends the quick one."""
+    monkeypatch.chdir(root)
+
+    def load(text: str):
+        (tmp_path / "mine.yaml").write_text("extends: quick\n" + text)
+        return load_scale(str(tmp_path / "mine.yaml"))
+
+    return load
+
+
+def test_it_has_what_it_does_not_say_from_the_other(extended):
+    """Friction 16."""
+    mine, quick = extended("seeds: [7]\nrecipe: {epochs: 4}\n"), load_scale("quick")
+    assert mine.name == "mine"
+    assert (mine.seeds, mine.recipe.epochs) == ((7,), 4)
+    assert mine.run(RUN).recipe.batch_size == quick.recipe.batch_size
+    assert mine.run(RUN).network == quick.run(RUN).network
+    assert mine.figures == quick.figures
+
+
+def test_null_takes_a_key_away(extended):
+    assert "fig3a" not in extended("figures: {fig3a: null}\n").figures
+
+
+def test_another_family_replaces_the_network_as_a_whole(extended):
+    runs = "datasets: {fashion-mnist-quick: {runs: {resnet-8: {network: %s}}}}\n"
+    same = extended(runs % "{width: 4}").run("fashion-mnist-quick/resnet-8").network
+    assert (same.name, same.depth, same.width) == ("resnet", 8, 4)
+    other = extended(runs % "{name: densenet-bc, depth: 10, growth: 6}")
+    assert other.run("fashion-mnist-quick/resnet-8").network.name == "densenet-bc"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("recipe: {epoch: 3}\n", "mine.yaml: unknown key 'recipe.epoch'"),
+        ("extends: quik\n", "there is no scale 'quik'"),
+        ("extends: 3\n", "key 'extends': the name of a scale"),
+    ],
+)
+def test_its_mistakes_are_named(extended, text, expected):
+    with pytest.raises(ParameterError, match=expected):
+        extended(text)
+
+
+def test_it_cannot_extend_itself(tmp_path):
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.yaml").write_text(f"extends: {other}\n")
+    with pytest.raises(ParameterError, match=r"b\.yaml: key 'extends': 'a' extends this file"):
+        load_scale("a", tmp_path)
+
+
+def test_lists_are_replaced_and_mappings_merged():
+    assert merge([{"a": [1], "b": {"c": 1}}, {"a": [2, 3], "b": {"d": 2}}]) == {
+        "a": [1],
+        "b": {"c": 1, "d": 2},
+    }
+
+
+def test_a_setting_changes_its_run_alone(root, monkeypatch):
+    monkeypatch.chdir(root)
+    changes = changes_of(RUN, ["recipe.epochs=1", "recipe.milestones=[]", "network.K=2"])
+    scale = load_scale("quick", changes=changes)
+    assert scale.run(RUN).recipe.epochs == 1
+    assert scale.run(RUN).network.subnetworks == 2
+    assert scale.recipe.epochs == 5
+    assert scale.run("fashion-mnist-quick/msdnet").recipe.epochs == 5
+
+
+def test_fewer_epochs_than_phases_say_what_to_set_too(root, monkeypatch):
+    monkeypatch.chdir(root)
+    with pytest.raises(ParameterError, match=r"not 1; set fewer milestones too"):
+        load_scale("quick", changes=changes_of(RUN, ["recipe.epochs=1"]))
+
+
+@pytest.mark.parametrize("setting", ["recipe.epochs", "=3", "recipe.epochs=[1"])
+def test_what_is_no_setting_is_refused(setting):
+    with pytest.raises(ParameterError, match="--set"):
+        changes_of(RUN, [setting])

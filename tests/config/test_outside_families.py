@@ -1,0 +1,126 @@
+"""A family outside the package: found by its module, checked when a scale is loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROW = """
+from pydantic.dataclasses import dataclass
+from anyslice.config.families import Family, NetworkParams, Positive
+
+@dataclass(frozen=True)
+class Params(NetworkParams):
+    depth: Positive
+
+FAMILIES = {"mine": Family(Params, "NAME_net:Net", "Mine", "red", "o")}
+"""
+NETWORK = """
+from torch import nn
+from NAME_part import width
+from anyslice.networks.fixed import FixedBudgetNetwork
+
+class Net(FixedBudgetNetwork):
+    def __init__(self, *, depth, classes, image_size, image_channels):
+        super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
+        self.fc = nn.Linear(image_channels, classes)
+
+    def logits(self, images):
+        return self.fc(images.mean((2, 3)))
+"""
+
+
+@pytest.fixture
+def outside(tmp_path, root):
+    """Runs code where a family of one's own lies, its files changed as told."""
+
+    (tmp_path / "params").symlink_to(root / "params")
+
+    def run(code: str, **changes: tuple[str, str]) -> subprocess.CompletedProcess:
+        files = {"rows": ROW, "net": NETWORK, "part": "width = 1\n"}
+        for name, text in files.items():
+            old, new = changes.get(name, ("", ""))
+            assert old in text
+            (tmp_path / f"my_{name}.py").write_text(text.replace(old, new).replace("NAME", "my"))
+        (tmp_path / "scale.yaml").write_text(
+            "extends: quick\ndatasets: {fashion-mnist-quick: {runs: {mine: "
+            '{network: {name: "my_rows:mine", depth: 3}}}}}\n'
+        )
+        head = "import sys; sys.path[0] = ''\nfrom anyslice.config.scale import load_scale\n"
+        return subprocess.run(
+            [sys.executable, "-c", head + code],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return run
+
+
+LOAD = "network = load_scale('scale.yaml').run('fashion-mnist-quick/mine').network\n"
+
+
+def test_it_is_read_without_torch(outside):
+    done = outside(LOAD + "print(network.file, network.depth, 'torch' in sys.modules)")
+    assert done.stdout == "my_net 3 False\n"
+
+
+def test_its_code_is_what_it_imports_from_beside_it(outside):
+    code = LOAD + "from anyslice.jobs.identity import code_of\nprint(*code_of([network.file]))"
+    assert outside(code).stdout.split() == [
+        "my_net",
+        "my_part",
+        *("networks/base.py", "networks/fixed.py"),
+    ]
+
+
+def test_relative_imports_of_a_package_are_its_code(outside, tmp_path: Path):
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .net import Net\n")
+    (package / "net.py").write_text("import torch\nfrom . import part\nfrom my_part import width\n")
+    (package / "part.py").write_text("")
+    code = "from anyslice.jobs.identity import code_of\nprint(*code_of(['mine']))"
+    assert outside(code).stdout.split() == ["mine", "mine.net", "mine.part", "my_part"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"rows": ('"red", ', "")}, "cannot be imported"),
+        ({"rows": ('"red"', '"reddish"')}, "colour: 'reddish' is no colour"),
+        ({"rows": ('"o"', '"oo"')}, "marker: 'oo' is no marker"),
+        ({"rows": ('"Mine"', '"ResNet"')}, "label: another family is called 'ResNet'"),
+        ({"rows": ('"Mine"', '""')}, "label: a name for tables"),
+        ({"rows": ("_net:Net", "_net:Nett")}, "defines no 'Nett'"),
+        ({"rows": ("_net:Net", "_nett:Net")}, "no module 'my_nett'"),
+        ({"rows": ("_net:Net", "_net")}, "what builds the network"),
+        ({"net": ("class Net(", "class Net((")}, "my_net.py, line"),
+        ({"rows": ("@dataclass(frozen=True)", "")}, "Params lacks the decorator"),
+        ({"rows": ("(NetworkParams)", "")}, "extends NetworkParams"),
+        ({"rows": ('"mine"', '"other"')}, "no family 'mine'; it has other"),
+        ({"rows": ("FAMILIES =", "FAMILY =")}, "no table FAMILIES"),
+        ({"rows": ("depth", "width")}, "unknown key"),
+    ],
+)
+def test_a_mistake_in_its_row_is_said_when_a_scale_is_loaded(outside, changes, expected):
+    """Frictions 9 and 10."""
+    done = outside(LOAD, **changes)
+    assert done.returncode == 1
+    assert "ParameterError" in done.stdout or "FamilyError" in done.stdout
+    assert expected in done.stdout
+
+
+def test_a_wrong_number_of_sub_networks_is_said_when_it_is_built(outside):
+    """Friction 10."""
+    code = (
+        "from anyslice.networks import build\n"
+        "build('my_rows:mine', depth=3, classes=10, image_size=16)"
+    )
+    more = ("depth: Positive\n", "depth: Positive\n    subnetworks = 4\n")
+    assert outside(code).returncode == 0
+    done = outside(code, rows=more)
+    assert "has 1 sub-networks, but its row says 4" in done.stdout
