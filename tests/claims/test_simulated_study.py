@@ -138,20 +138,31 @@ def test_intervals_of_a_largest_gap_hold_the_true_one(profiles, least):
         assert covered >= least, (profile, covered)
 
 
+FLAT_TAIL = np.array([9.2, 7.7, 6.8, 6.2, 5.9, 5.9, 5.8, 5.8])
+"""MSDNet's curve hardly falls towards its end, where a little noise moves the cost by much."""
+
+
 @pytest.mark.parametrize(
-    ("theirs", "factor", "least"),
-    [(ERRORS, 0.7, 0.80), (ERRORS + np.linspace(1.5, 0, 8), 1.0, 0.90)],
-    ids=["the same saving at every error", "growing"],
+    ("ours", "theirs", "factor", "covered", "agreed"),
+    [
+        (ERRORS, ERRORS, 0.7, 0.80, 0.93),
+        (ERRORS, ERRORS + np.linspace(1.5, 0, 8), 1.0, 0.93, 0.93),
+        (FLAT_TAIL - 0.6, FLAT_TAIL, 0.6, 0.90, 0.85),
+    ],
+    ids=["the same at every error", "growing", "flat tail"],
 )
-def test_intervals_of_a_largest_saving_hold_the_true_one(theirs, factor, least):
-    """A saving is no linear function of errors, so that its intervals are less good."""
+def test_a_largest_saving(ours, theirs, factor, covered, agreed):
+    """A saving is no linear function of the errors: where a curve is flat it is known less well."""
     rng = np.random.default_rng(4)
-    truth = largest_saving(Curve.of(factor * COSTS, ERRORS), Curve.of(COSTS, theirs))
-    found = [
-        compare(largest_saving, simulated(rng, ERRORS), simulated(rng, theirs), factor)
-        for _ in range(1000)
-    ]
-    assert np.mean([e.low <= truth <= e.high for e in found]) >= least
+    truth = largest_saving(Curve.of(factor * COSTS, ours), Curve.of(COSTS, theirs))
+
+    def study() -> Estimate:
+        return compare(largest_saving, simulated(rng, ours), simulated(rng, theirs), factor)
+
+    found = [study() for _ in range(1000)]
+    assert np.mean([e.low <= truth <= e.high for e in found]) >= covered
+    repeated = [claim(round(study().value, 1), 0.1).agrees(e) for e in found]
+    assert np.mean(repeated) >= agreed
 
 
 def mean_of(study: Study) -> Estimate:
