@@ -11,10 +11,12 @@ from anyslice.analysis.statistics import (
     Curve,
     describe_interval,
     estimate,
+    estimate_saving,
     estimate_smallest,
     gap_growth,
     gaps,
     interval,
+    largest_lead,
     largest_saving,
     mean_gap,
     t_interval,
@@ -125,6 +127,32 @@ def test_one_seed_gives_a_value_and_no_interval():
     for found in (estimate(lambda _: 3.0, (1,)), estimate_smallest(lambda _: [4.0, 3.0], (1,))):
         assert found.value == 3
         assert all(isnan(end) for end in (found.low, found.high, found.half))
+
+
+@given(curves, curves, st.floats(0.01, 2))
+def test_a_curve_leads_only_where_it_saves(ours, theirs, factor):
+    saving = largest_saving(ours, theirs)
+    end = theirs.costs[theirs.errors.index(min(theirs.errors))]
+    if saving is None or ours.costs[0] / factor > end:
+        return
+    if largest_lead(ours, theirs, factor, end) > 1e-6:
+        assert saving > 100 * (1 - factor) - 1e-3
+
+
+def test_a_lead_is_known_where_a_curve_saves_half():
+    ours, theirs = Curve.of([1, 2, 4], [30, 20, 10]), Curve.of([2, 4, 8], [30, 20, 10])
+    assert largest_lead(ours, theirs, 0.5, 8) == pytest.approx(0)
+    assert largest_lead(ours, theirs, 1, 8) == pytest.approx(10)
+    assert largest_lead(ours, theirs, 0.25, 8) == pytest.approx(-10)
+
+
+def test_the_interval_of_a_saving_has_it_and_is_none_without_noise():
+    errors = [30, 20, 10]
+    pair = Curve.of([1, 2, 4], errors), Curve.of([2, 4, 8], errors)
+    found = estimate_saving(lambda _: pair, (1, 2, 3))
+    assert (found.low, found.value, found.high) == pytest.approx((50, 50, 50), abs=0.01)
+    assert found.half == pytest.approx(0)
+    assert isnan(estimate_saving(lambda _: pair, (1,)).low)
 
 
 @given(curves, curves)

@@ -10,11 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anyslice.analysis.statistics import Curve, Estimate, estimate, gaps, largest_saving, mean_gap
+from anyslice.analysis.statistics import (
+    Curve,
+    Estimate,
+    estimate,
+    estimate_saving,
+    gaps,
+    largest_saving,
+    mean_gap,
+)
 from anyslice.claims.errors import Saving, SubnetworkError
 from anyslice.claims.judge import Claim, evaluate
 from anyslice.claims.verdict import HOLDS
 from anyslice.config.scale import load_scale
+
+pytestmark = pytest.mark.slow
 
 SEEDS = (0, 1, 2, 3, 4)
 NOISE = 0.15
@@ -25,7 +35,7 @@ ERRORS = 7.2 + 5.7 * (1 - np.log(COSTS / COSTS[0]) / np.log(COSTS[-1] / COSTS[0]
 
 Study = np.ndarray
 """Errors by seed and sub-network."""
-Statistic = Callable[[Curve, Curve], float | None]
+Statistic = Callable[[Curve, Curve], float]
 
 
 def simulated(rng: np.random.Generator, errors: np.ndarray, common: float = 0.0) -> Study:
@@ -34,17 +44,21 @@ def simulated(rng: np.random.Generator, errors: np.ndarray, common: float = 0.0)
     return errors + independent + common * rng.normal(size=(len(SEEDS), 1))
 
 
-def compare(statistic: Statistic, ours: Study, theirs: Study, factor: float = 1.0) -> Estimate:
-    """A statistic of two mean curves over seeds; ours has `factor` of the cost."""
+def mean_curves(ours: Study, theirs: Study, factor: float) -> Callable[..., tuple[Curve, Curve]]:
+    """Two curves averaged over some of the seeds; ours has `factor` of the cost."""
     costs = np.linspace(COSTS[0], COSTS[-1], ours.shape[1])
 
-    def of(seeds: tuple[int, ...]) -> float:
+    def of(seeds: tuple[int, ...]) -> tuple[Curve, Curve]:
         mean = [study[list(seeds)].mean(axis=0) for study in (ours, theirs)]
-        found = statistic(Curve.of(factor * costs, mean[0]), Curve.of(costs, mean[1]))
-        assert found is not None
-        return found
+        return Curve.of(factor * costs, mean[0]), Curve.of(costs, mean[1])
 
-    return estimate(of, SEEDS)
+    return of
+
+
+def compare(statistic: Statistic, ours: Study, theirs: Study, factor: float = 1.0) -> Estimate:
+    """A statistic of the two mean curves."""
+    curves = mean_curves(ours, theirs, factor)
+    return estimate(lambda seeds: statistic(*curves(seeds)), SEEDS)
 
 
 def largest_gap(ours: Curve, theirs: Curve) -> float:
@@ -102,7 +116,7 @@ def test_a_claim_on_tables_is_judged_by_the_same_estimate(root, monkeypatch):
     claims = {"it": Claim("Section 0", "a saving", saving, above=0)}
     (found,) = evaluate(claims, load_scale("paper"), {"fig4a": table})
     gap = compare(mean_gap, ours, theirs, 0.7)
-    largest = compare(largest_saving, ours, theirs, 0.7)
+    largest = estimate_saving(mean_curves(ours, theirs, 0.7), SEEDS)
     assert (found.judged, found.judged_low) == pytest.approx((gap.value, gap.low))
     assert (found.measured, found.low) == pytest.approx((largest.value, largest.low))
     assert found.verdict == HOLDS
@@ -132,14 +146,14 @@ def test_intervals_of_a_largest_gap_hold_the_true_one(profiles, least):
                 simulated(rng, np.zeros(len(profile))),
                 simulated(rng, profile),
             )
-            for _ in range(1500)
+            for _ in range(1000)
         ]
         covered = np.mean([e.low <= profile.max() <= e.high for e in found])
         assert covered >= least, (profile, covered)
 
 
-FLAT_TAIL = np.array([9.2, 7.7, 6.8, 6.2, 5.9, 5.9, 5.8, 5.8])
-"""MSDNet's curve hardly falls towards its end, where a little noise moves the cost by much."""
+FLAT_TAIL = np.array([9.2, 7.67, 6.82, 6.24, 5.9, 5.87, 5.85, 5.82])
+"""As MSDNet's: it hardly falls towards its end, where a little noise moves the cost by much."""
 
 
 @pytest.mark.parametrize(
@@ -147,7 +161,7 @@ FLAT_TAIL = np.array([9.2, 7.7, 6.8, 6.2, 5.9, 5.9, 5.8, 5.8])
     [
         (ERRORS, ERRORS, 0.7, 0.80, 0.93),
         (ERRORS, ERRORS + np.linspace(1.5, 0, 8), 1.0, 0.93, 0.93),
-        (FLAT_TAIL - 0.6, FLAT_TAIL, 0.6, 0.90, 0.85),
+        (np.array([8.6, 7.4, 6.7, 6.2, 5.9, 5.65, 5.5, 5.4]), FLAT_TAIL, 0.6, 0.93, 0.88),
     ],
     ids=["the same at every error", "growing", "flat tail"],
 )
@@ -156,12 +170,13 @@ def test_a_largest_saving(ours, theirs, factor, covered, agreed):
     rng = np.random.default_rng(4)
     truth = largest_saving(Curve.of(factor * COSTS, ours), Curve.of(COSTS, theirs))
 
-    def study() -> Estimate:
-        return compare(largest_saving, simulated(rng, ours), simulated(rng, theirs), factor)
+    def study() -> tuple[Study, Study]:
+        return simulated(rng, ours), simulated(rng, theirs)
 
-    found = [study() for _ in range(1000)]
+    found = [estimate_saving(mean_curves(*study(), factor), SEEDS) for _ in range(400)]
     assert np.mean([e.low <= truth <= e.high for e in found]) >= covered
-    repeated = [claim(round(study().value, 1), 0.1).agrees(e) for e in found]
+    papers = [compare(largest_saving, *study(), factor).value for _ in found]
+    repeated = [claim(round(p, 1), 0.1).agrees(e) for p, e in zip(papers, found, strict=True)]
     assert np.mean(repeated) >= agreed
 
 
@@ -189,7 +204,7 @@ def test_a_replication_of_a_largest_gap_agrees_with_the_paper(profile):
     def study() -> Estimate:
         return compare(largest_gap, simulated(rng, np.zeros(len(profile))), simulated(rng, profile))
 
-    agreed = [claim(round(study().value, 1), 0.1).agrees(study()) for _ in range(1500)]
+    agreed = [claim(round(study().value, 1), 0.1).agrees(study()) for _ in range(1000)]
     assert 0.93 <= np.mean(agreed) <= 0.97
 
 

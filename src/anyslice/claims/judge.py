@@ -26,7 +26,6 @@ from anyslice.analysis.statistics import (
     Seeds,
     estimate,
     estimate_smallest,
-    exactly,
 )
 from anyslice.analysis.tables import taxonomy_table
 from anyslice.claims.measures import Measure
@@ -35,6 +34,7 @@ from anyslice.claims.quantity import (
     Everywhere,
     NotMeasurableError,
     Quantity,
+    Study,
     Tables,
     averaged,
 )
@@ -53,9 +53,6 @@ from anyslice.claims.verdict import (
 from anyslice.config.checked_yaml import ParameterError, check, read_mapping
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
-
-Averaged = Callable[[Seeds], Tables]
-"""The tables of a study, averaged over some of its seeds."""
 
 NOTHING = Estimate(nan, nan, nan, nan)
 
@@ -159,7 +156,7 @@ def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> list[Ver
     return [_judge(name, claim, scale, study) for name, claim in claims.items()]
 
 
-def _judge(name: str, claim: Claim, scale: Scale, study: Averaged) -> Verdict:
+def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
     measure, seeds = claim.measure, scale.seeds
     largest = claim.below is not None
     measured, not_measured = _attempt(_estimate, measure, study, seeds, largest)
@@ -211,7 +208,7 @@ def _attempt(make: Callable[..., Estimate], *given: Any) -> tuple[Estimate | Non
         return None, str(reason)
 
 
-def _estimate(measure: Measure, study: Averaged, seeds: Seeds, largest: bool) -> Estimate:
+def _estimate(measure: Measure, study: Study, seeds: Seeds, largest: bool) -> Estimate:
     """A quantity; of one that has several values the smallest, or the largest."""
     if isinstance(measure, Everywhere):
         sign = -1 if largest else 1
@@ -219,16 +216,14 @@ def _estimate(measure: Measure, study: Averaged, seeds: Seeds, largest: bool) ->
             lambda some: [sign * value for value in measure.values(study(some))], seeds
         )
         return -values if largest else values
-    if measure.exact:
-        return exactly(measure.value(study(seeds)))
-    return estimate(lambda some: measure.value(study(some)), seeds)
+    return measure.estimate(study, seeds)
 
 
-def _estimate_margin(measure: Quantity, study: Averaged, seeds: Seeds) -> Estimate:
+def _estimate_margin(measure: Quantity, study: Study, seeds: Seeds) -> Estimate:
     return estimate(lambda some: measure.margin(study(some)), seeds)
 
 
-def _in_macs(claim: Claim, study: Averaged, seeds: Seeds, largest: bool) -> str:
+def _in_macs(claim: Claim, study: Study, seeds: Seeds, largest: bool) -> str:
     """The quantity counted in MACs, if it is counted as the authors count."""
     measure: Any = claim.measure
     if getattr(measure, "cost", None) != "all_ops":
@@ -238,7 +233,7 @@ def _in_macs(claim: Claim, study: Averaged, seeds: Seeds, largest: bool) -> str:
     return said(in_macs, claim.unit)
 
 
-def _by_seed(measure: Measure, study: Averaged, seeds: Seeds, largest: bool) -> str:
+def _by_seed(measure: Measure, study: Study, seeds: Seeds, largest: bool) -> str:
     alone = [_attempt(_estimate, measure, study, (seed,), largest)[0] for seed in seeds]
     return " ".join(f"{found.value:.6g}" if found else "-" for found in alone)
 

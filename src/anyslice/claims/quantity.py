@@ -9,17 +9,19 @@ leaving out one seed after another (`analysis.statistics`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import ConfigDict
 
-from anyslice.analysis.statistics import Curve, Seeds
+from anyslice.analysis.statistics import Curve, Estimate, Seeds, estimate, exactly
 
 STRICT = ConfigDict(extra="forbid")
 Tables = Mapping[str, pd.DataFrame]
 """The tables of a scale's figures by name, and of its trainings as "runs"."""
+Study = Callable[[Seeds], Tables]
+"""The same tables, averaged over some of the seeds."""
 Position = Literal["first", "full"]
 """The thinnest or shallowest sub-network, or the full network."""
 Cost = Literal["all_ops", "macs"]
@@ -56,6 +58,12 @@ class Quantity(ABC):
     def margin(self, tables: Tables) -> float:
         """What `judged_by` names; raises as `value`."""
         return self.value(tables)
+
+    def estimate(self, study: Study, seeds: Seeds) -> Estimate:
+        """The number with its interval over seeds; raises as `value`."""
+        if self.exact:
+            return exactly(self.value(study(seeds)))
+        return estimate(lambda some: self.value(study(some)), seeds)
 
 
 class Everywhere(ABC):
