@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.families import Family, NetworkParams, Positive, Problem
+from anyslice.config.families import NetworkParams, Positive, Problem
+from anyslice.config.family import Family
 
 
 @dataclass(frozen=True)

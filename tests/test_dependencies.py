@@ -13,7 +13,6 @@ from packaging.utils import canonicalize_name
 NOT_IMPORTED = {
     "dvc": ("dvc.yaml", "stages:"),
     "snakemake-executor-plugin-slurm": ("profiles/slurm/config.yaml", "executor: slurm"),
-    "tabulate": ("src", ".to_markdown("),
     "tensorboard": ("src", "torch.utils.tensorboard"),
 }
 """What is used without being imported: where, and the text that shows it."""

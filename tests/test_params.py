@@ -212,7 +212,13 @@ def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, exp
             "kind: budget",
             "kind: budget\n    styles: {i-resnext-20: {label: x}}",
             "figures.fig4a.styles.i-resnext-20",
-            "the figure shows no such run",
+            "not a run whose style can be chosen here; choose from i-resnext, is-resnext",
+        ),
+        (
+            "kind: levels",
+            "kind: levels\n    styles: {is-resnext-levels: {label: x}}",
+            "figures.fig5a.styles.is-resnext-levels",
+            "none: those of levels are fixed",
         ),
         (
             "kind: budget",

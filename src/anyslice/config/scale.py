@@ -545,9 +545,20 @@ def _of_look(figure: Figure, scale: Scale) -> Iterator[Problem]:
     for number, seed in enumerate(figure.seeds or ()):
         if seed not in scale.seeds or seed in (figure.seeds or ())[:number]:
             yield f"seeds.{number}", f"{seed} is given twice or is none of {list(scale.seeds)}"
+    match figure:
+        case JointAloneFigure() | LevelsFigure():
+            can_be_styled: tuple[str, ...] = ()
+        case PropertiesFigure():
+            can_be_styled = figure.lines
+        case _:
+            can_be_styled = figure.runs
     for run, style in figure.styles.items():
-        if run not in figure.runs:
-            yield f"styles.{run}", f"the figure shows no such run; choose from {figure.runs}"
+        if run not in can_be_styled:
+            choices = ", ".join(can_be_styled) or f"none: those of {figure.kind} are fixed"
+            yield (
+                f"styles.{run}",
+                f"not a run whose style can be chosen here; choose from {choices}",
+            )
         for key, problem in style.problems():
             yield f"styles.{run}.{key}", problem
 
