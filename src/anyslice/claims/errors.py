@@ -1,4 +1,4 @@
-"""Quantities of Figures 3 and 4: errors of sub-networks, curves compared at equal cost or error.
+"""Errors of sub-networks, and curves compared at equal cost or error: Figures 3a, 3c and 4.
 
 Costs are counted as the authors count unless `cost` says otherwise; gaps, losses and differences
 are in percentage points.
@@ -6,6 +6,7 @@ are in percentage points.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -31,8 +32,6 @@ from anyslice.claims.quantity import (
     Study,
     Tables,
     curve_of,
-    joint_losses,
-    rows_of,
     subnetwork_of,
     table_of,
 )
@@ -74,8 +73,28 @@ class ErrorDifference(Quantity):
         return float(ours - theirs)
 
 
+class _Reduction(Quantity):
+    """By how many percent one error is smaller than another."""
+
+    judged_by: ClassVar[str] = "difference of the errors, in points"
+
+    @abstractmethod
+    def errors(self, tables: Tables) -> tuple[float, float]:
+        """Ours and theirs, in percent."""
+
+    def value(self, tables: Tables) -> float:
+        """In percent; negative if the error is larger."""
+        ours, theirs = self.errors(tables)
+        return 100 * (1 - ours / theirs)
+
+    def margin(self, tables: Tables) -> float:
+        """Theirs less ours."""
+        ours, theirs = self.errors(tables)
+        return theirs - ours
+
+
 @dataclass(frozen=True, config=STRICT)
-class ErrorReduction(Quantity):
+class ErrorReduction(_Reduction):
     """By how many percent the error of one sub-network is smaller than that of another."""
 
     kind: Literal["error-reduction"]
@@ -83,26 +102,16 @@ class ErrorReduction(Quantity):
     of: str
     against: str
     subnetwork: Position
-    judged_by: ClassVar[str] = "difference of the errors, in points"
 
-    def value(self, tables: Tables) -> float:
-        """In percent; negative if the error is larger."""
-        ours, theirs = self._errors(tables)
-        return 100 * (1 - ours / theirs)
-
-    def margin(self, tables: Tables) -> float:
-        """Theirs less ours."""
-        ours, theirs = self._errors(tables)
-        return theirs - ours
-
-    def _errors(self, tables: Tables) -> tuple[float, float]:
+    def errors(self, tables: Tables) -> tuple[float, float]:
+        """Of the two sub-networks."""
         ours = subnetwork_of(tables, self.figure, self.of, self.subnetwork)
         theirs = subnetwork_of(tables, self.figure, self.against, self.subnetwork)
         return float(ours.error), float(theirs.error)
 
 
 @dataclass(frozen=True, config=STRICT)
-class ErrorReductionAtSameCost(Quantity):
+class ErrorReductionAtSameCost(_Reduction):
     """By how many percent a full network errs less than the full network of a family of its size.
 
     The family's run of the nearest cost is taken.
@@ -113,19 +122,9 @@ class ErrorReductionAtSameCost(Quantity):
     of: str
     family: str
     cost: Cost = "all_ops"
-    judged_by: ClassVar[str] = "difference of the errors, in points"
 
-    def value(self, tables: Tables) -> float:
-        """In percent; negative if the error is larger."""
-        ours, theirs = self._errors(tables)
-        return 100 * (1 - ours / theirs)
-
-    def margin(self, tables: Tables) -> float:
-        """Theirs less ours."""
-        ours, theirs = self._errors(tables)
-        return theirs - ours
-
-    def _errors(self, tables: Tables) -> tuple[float, float]:
+    def errors(self, tables: Tables) -> tuple[float, float]:
+        """Of the two full networks."""
         ours = subnetwork_of(tables, self.figure, self.of, "full")
         rows = table_of(tables, self.figure)
         family = rows[(rows.family == self.family) & (rows.subnetwork == rows.K)]
@@ -315,61 +314,6 @@ class CostAtError(Quantity):
                 f"{self.error} % is outside the curve of {self.role} ({_range(curve)})"
             )
         return cost / self.unit
-
-
-@dataclass(frozen=True, config=STRICT)
-class LossByJointTraining(Quantity):
-    """By how many points a sub-network errs more when trained jointly than alone, at most."""
-
-    kind: Literal["loss-by-joint-training"]
-    figure: str
-    of: Literal["thin", "shallow"]
-    judged_by: ClassVar[str] = "mean loss of the sub-networks, in points"
-
-    def value(self, tables: Tables) -> float:
-        """In percentage points."""
-        return float(joint_losses(tables, self.figure, self.of).max())
-
-    def margin(self, tables: Tables) -> float:
-        """In percentage points."""
-        return float(joint_losses(tables, self.figure, self.of).mean())
-
-
-@dataclass(frozen=True, config=STRICT)
-class LossRatio(Quantity):
-    """How many times as much shallow sub-networks lose by joint training, at most, as thin ones."""
-
-    kind: Literal["loss-ratio"]
-    figure: str
-    judged_by: ClassVar[str] = "mean loss of shallow less that of thin ones, in points"
-
-    def value(self, tables: Tables) -> float:
-        """A factor."""
-        shallow, thin = (joint_losses(tables, self.figure, of).max() for of in ("shallow", "thin"))
-        if thin <= 0:
-            raise NotMeasurableError("no thin sub-network loses by joint training: no ratio")
-        return float(shallow / thin)
-
-    def margin(self, tables: Tables) -> float:
-        """Shallow less thin."""
-        shallow, thin = (joint_losses(tables, self.figure, of).mean() for of in ("shallow", "thin"))
-        return float(shallow - thin)
-
-
-@dataclass(frozen=True, config=STRICT)
-class FallOfNorms(Quantity):
-    """By how many percent of their mean the branches' l1-norms fall, first to last, on a line."""
-
-    kind: Literal["fall-of-norms"]
-    figure: str
-    role: str
-
-    def value(self, tables: Tables) -> float:
-        """In percent."""
-        rows = rows_of(tables, self.figure, self.role)
-        branches = rows.branch.to_numpy()
-        slope = np.polyfit(branches, rows.l1_norm, 1)[0]
-        return float(-100 * slope * np.ptp(branches) / rows.l1_norm.mean())
 
 
 _Pair = Saving | LargestGap | MeanGap | GapEverywhere | GapGrowth

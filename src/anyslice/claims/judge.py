@@ -161,7 +161,7 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
     largest = claim.below is not None
     measured, not_measured = _attempt(_estimate, measure, study, seeds, largest)
     judged, not_judged = measured, not_measured
-    if measure.judged_by and claim.asserted:
+    if isinstance(measure, Quantity) and measure.judged_by and claim.asserted:
         judged, not_judged = _attempt(_estimate_margin, measure, study, seeds)
     not_compared = incomparable(claim, scale)
     value = _compare(claim, measured, not_compared)
@@ -189,7 +189,7 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         seeds=0 if measure.exact else len(seeds),
         by_seed="" if measure.exact else _by_seed(measure, study, seeds, largest),
         asserted=claim.asserted,
-        judged_by=measure.judged_by if claim.asserted else "",
+        judged_by=_judged_by(claim),
         judged=shown_judged.value,
         judged_low=shown_judged.low,
         judged_high=shown_judged.high,
@@ -198,6 +198,12 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         verdict=direction or value or (INFORMATION if measured else NOT_MEASURABLE),
         reason="; ".join(reason for reason in reasons if reason),
     )
+
+
+def _judged_by(claim: Claim) -> str:
+    if isinstance(claim.measure, Everywhere):
+        return "the smallest of them" if claim.below is None else "the largest of them"
+    return claim.measure.judged_by if claim.asserted else ""
 
 
 def _attempt(make: Callable[..., Estimate], *given: Any) -> tuple[Estimate | None, str]:

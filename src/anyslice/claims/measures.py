@@ -22,16 +22,14 @@ from anyslice.claims.errors import (
     ErrorDifference,
     ErrorReduction,
     ErrorReductionAtSameCost,
-    FallOfNorms,
     GapEverywhere,
     GapGrowth,
     LargestGap,
-    LossByJointTraining,
-    LossRatio,
     MeanGap,
     Saving,
     SubnetworkError,
 )
+from anyslice.claims.joint import FallOfNorms, LossByJointTraining, LossRatio
 from anyslice.claims.levels import (
     AboveTheFullNetwork,
     FineLabelsHarder,

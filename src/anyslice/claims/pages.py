@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import distributions
+from math import isnan
 from pathlib import Path
 
 import pandas as pd
@@ -120,16 +121,19 @@ def cells(verdict: Verdict) -> dict[str, str]:
 def _judged(verdict: Verdict) -> str:
     if not verdict.judged_by:
         return ""
+    if isnan(verdict.judged) or verdict.judged == verdict.measured:
+        return verdict.judged_by
     judged = number(verdict.judged, verdict.judged_low, verdict.judged_high)
-    return f"{verdict.judged_by}: {judged}" if judged else verdict.judged_by
+    return f"{verdict.judged_by}: {judged}"
 
 
 def sentence(verdict: Verdict) -> str:
     """A claim and what became of it, in a line."""
     shown = cells(verdict)
+    stated = shown["paper"] or verdict.asserted
     parts = (
         f"{verdict.verdict.upper()}: {verdict.quantity}",
-        f"paper {shown['paper'] or verdict.asserted}",
+        f"paper {stated}" if stated else "",
         f"measured {shown['measured']}" if shown["measured"] else "",
         f"in MACs {verdict.in_macs}" if verdict.in_macs else "",
         shown["judged by"],

@@ -69,7 +69,6 @@ class Quantity(ABC):
 class Everywhere(ABC):
     """Several numbers of a study of which a claim says the same: for all k, under any FLOPs."""
 
-    judged_by: ClassVar[str] = ""
     exact: ClassVar[bool] = False
 
     @abstractmethod
@@ -121,13 +120,3 @@ def curve_of(tables: Tables, figure: str, role: str, cost: Cost) -> Curve:
     """The curve of a role, or through a family's networks of fixed budget."""
     rows = rows_of(tables, figure, role)
     return Curve.of(rows[cost].tolist(), rows.error.tolist())
-
-
-def joint_losses(tables: Tables, figure: str, kind: Literal["thin", "shallow"]) -> pd.Series:
-    """How many points each sub-network errs more when trained jointly than alone."""
-    joint, alone = (
-        rows_of(tables, figure, f"{kind}-{how}").set_index("subnetwork").error
-        for how in ("joint", "alone")
-    )
-    losses: pd.Series = joint - alone
-    return losses
