@@ -42,7 +42,6 @@ def write_noise(folder: Path, channels: int = 3, size: int = 32) -> Path:
         classes=names,
         levels=(names,),
         level_labels=(tuple(range(CLASSES)),),
-        sources={},
         files={name: sha256(folder / name) for name in files},
     )
     write_manifest(folder, manifest)
