@@ -2,6 +2,7 @@
 
 from math import isnan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +10,15 @@ from hypothesis import strategies as st
 from anyslice.analysis.statistics import (
     Curve,
     describe_interval,
+    estimate,
+    estimate_saving,
+    estimate_smallest,
+    gap_growth,
+    gaps,
     interval,
-    largest_gap,
+    largest_lead,
     largest_saving,
+    mean_gap,
     t_interval,
 )
 
@@ -43,7 +50,7 @@ def test_bars_show_the_range_of_two_seeds_and_say_so():
 def test_a_curve_is_linear_in_the_logarithm_of_macs():
     curve = Curve.of([1e8, 1e6], [10, 20])
     assert curve.error_at(1e7) == pytest.approx(15)
-    assert curve.macs_at(15) == pytest.approx(1e7)
+    assert curve.cost_at(15) == pytest.approx(1e7)
 
 
 @pytest.mark.parametrize("macs", [0.99e6, 1.01e8])
@@ -52,18 +59,18 @@ def test_no_error_is_known_beyond_the_ends(macs):
 
 
 @pytest.mark.parametrize("error", [9.9, 20.1])
-def test_no_macs_are_known_for_an_error_that_the_curve_does_not_pass(error):
-    assert Curve.of([1e6, 1e8], [20, 10]).macs_at(error) is None
+def test_no_cost_is_known_for_an_error_that_the_curve_does_not_pass(error):
+    assert Curve.of([1e6, 1e8], [20, 10]).cost_at(error) is None
 
 
-def test_the_first_macs_that_reach_an_error_count():
+def test_the_first_cost_that_reaches_an_error_count():
     """The error rises again after the second point."""
     curve = Curve.of([1, 2, 3, 4], [40, 20, 30, 10])
-    assert curve.macs_at(20) == pytest.approx(2)
-    assert 3 < curve.macs_at(19) < 4
+    assert curve.cost_at(20) == pytest.approx(2)
+    assert 3 < curve.cost_at(19) < 4
 
 
-def test_half_the_macs_at_every_error_are_a_saving_of_half():
+def test_half_the_cost_at_every_error_are_a_saving_of_half():
     errors = [30, 20, 10]
     ours, theirs = Curve.of([1, 2, 4], errors), Curve.of([2, 4, 8], errors)
     assert largest_saving(ours, theirs) == pytest.approx(50)
@@ -74,11 +81,80 @@ def test_curves_that_share_no_error_are_not_compared():
     assert largest_saving(Curve.of([1, 2], [40, 30]), Curve.of([1, 2], [20, 10])) is None
 
 
-def test_the_largest_gap_lies_where_both_have_macs():
-    """The shallow curve begins earlier, with a huge error that nobody else has MACs for."""
+def test_gaps_lie_where_both_curves_have_networks():
+    """The shallow curve begins earlier, with a huge error that nobody else has the cost for."""
     thin, shallow = Curve.of([10, 100], [10, 5]), Curve.of([1, 10, 100], [90, 14, 6])
-    assert largest_gap(thin, shallow) == pytest.approx(4)
-    assert largest_gap(Curve.of([1], [5]), Curve.of([2], [9])) is None
+    assert gaps(thin, shallow) == ((10, 100), pytest.approx((4, 1)))
+    assert gaps(Curve.of([1], [5]), Curve.of([2], [9])) == ((), ())
+
+
+def test_the_mean_gap_is_an_average_over_the_logarithm_of_cost():
+    ours, theirs = Curve.of([1, 100], [10, 10]), Curve.of([1, 10, 1000], [14, 12, 12])
+    assert mean_gap(ours, theirs) == pytest.approx((3 + 2) / 2)  # decades 1-10 and 10-100
+    assert gap_growth(ours, theirs) == pytest.approx(3 - 2)
+    assert gap_growth(theirs, ours) == pytest.approx(-1)
+
+
+def test_curves_that_share_no_cost_have_no_mean_gap():
+    assert mean_gap(Curve.of([1], [5]), Curve.of([2], [9])) is None
+    assert mean_gap(Curve.of([1, 2], [5, 4]), Curve.of([2, 3], [9, 8])) == 5  # at one cost
+    assert gap_growth(Curve.of([1, 2], [5, 4]), Curve.of([2, 3], [9, 8])) is None
+
+
+def test_of_a_mean_the_jackknife_gives_students_interval():
+    values = {1: 3.0, 2: 1.0, 3: 2.5, 4: 7.0}
+    found = estimate(lambda seeds: sum(values[s] for s in seeds) / len(seeds), (1, 2, 3, 4))
+    assert (found.low, found.high) == pytest.approx(t_interval(list(values.values())))
+    assert found.value - found.half == pytest.approx(found.low)
+
+
+def test_the_interval_of_a_largest_value_allows_for_its_bias():
+    """Two means that swap: with seeds 1 and 2 the largest is 2, with either of them alone 4."""
+    profiles = {1: np.array([4.0, 0.0]), 2: np.array([0.0, 4.0])}
+    found = estimate(lambda seeds: float(np.mean([profiles[s] for s in seeds], 0).max()), (1, 2))
+    assert (found.value, found.half, found.low, found.high) == (2, 0, 0, 2)
+
+
+def test_the_smallest_of_several_means_is_below_a_bound_only_by_more_than_chance():
+    """Its low end is that of Student's interval; the high one is Bonferroni's, of two means."""
+    rows = {1: [1.0, 5.0], 2: [2.0, 5.5], 3: [3.0, 6.0]}
+    found = estimate_smallest(lambda seeds: np.mean([rows[s] for s in seeds], 0), (1, 2, 3))
+    assert (found.value, found.low) == pytest.approx((2, t_interval([1, 2, 3])[0]))
+    assert found.high == pytest.approx(2 + 6.2053 / 3**0.5, abs=1e-4)  # t(0.9875, 2)
+
+
+def test_one_seed_gives_a_value_and_no_interval():
+    for found in (estimate(lambda _: 3.0, (1,)), estimate_smallest(lambda _: [4.0, 3.0], (1,))):
+        assert found.value == 3
+        assert all(isnan(end) for end in (found.low, found.high, found.half))
+
+
+@given(curves, curves, st.floats(0.01, 2))
+def test_a_curve_leads_only_where_it_saves(ours, theirs, factor):
+    """Of curves that fall: a dip between two larger errors is interpolated differently by both."""
+    ours, theirs = (Curve.of(c.costs, np.minimum.accumulate(c.errors)) for c in (ours, theirs))
+    saving = largest_saving(ours, theirs)
+    end = theirs.costs[theirs.errors.index(min(theirs.errors))]
+    if saving is None or ours.costs[0] / factor > end:
+        return
+    if largest_lead(ours, theirs, factor, end) > 1e-6:
+        assert saving > 100 * (1 - factor) - 1e-3
+
+
+def test_a_lead_is_known_where_a_curve_saves_half():
+    ours, theirs = Curve.of([1, 2, 4], [30, 20, 10]), Curve.of([2, 4, 8], [30, 20, 10])
+    assert largest_lead(ours, theirs, 0.5, 8) == pytest.approx(0)
+    assert largest_lead(ours, theirs, 1, 8) == pytest.approx(10)
+    assert largest_lead(ours, theirs, 0.25, 8) == pytest.approx(-10)
+
+
+def test_the_interval_of_a_saving_has_it_and_is_none_without_noise():
+    errors = [30, 20, 10]
+    pair = Curve.of([1, 2, 4], errors), Curve.of([2, 4, 8], errors)
+    found = estimate_saving(lambda _: pair, (1, 2, 3))
+    assert (found.low, found.value, found.high) == pytest.approx((50, 50, 50), abs=0.01)
+    assert found.half == pytest.approx(0)
+    assert isnan(estimate_saving(lambda _: pair, (1,)).low)
 
 
 @given(curves, curves)
@@ -86,12 +162,12 @@ def test_a_saving_is_between_the_extremes_of_what_was_measured(ours, theirs):
     """Nothing is extrapolated: no saving exceeds that of the cheapest against the dearest."""
     saving = largest_saving(ours, theirs)
     if saving is not None:
-        assert saving <= 100 * (1 - ours.macs[0] / theirs.macs[-1]) + 1e-6
+        assert saving <= 100 * (1 - ours.costs[0] / theirs.costs[-1]) + 1e-6
 
 
 @given(curves, st.floats(0, 1))
-def test_macs_at_and_error_at_are_inverse_where_a_curve_first_falls(curve, fraction):
+def test_cost_at_and_error_at_are_inverse_where_a_curve_first_falls(curve, fraction):
     error = min(curve.errors) + fraction * (curve.errors[0] - min(curve.errors))
-    macs = curve.macs_at(error)
-    if macs is not None and curve.macs[0] <= macs <= curve.macs[-1]:
-        assert curve.error_at(macs) == pytest.approx(error, abs=0.01)
+    cost = curve.cost_at(error)
+    if cost is not None and curve.costs[0] <= cost <= curve.costs[-1]:
+        assert curve.error_at(cost) == pytest.approx(error, abs=0.01)

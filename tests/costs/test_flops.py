@@ -12,16 +12,16 @@ from torch import nn
 
 from anyslice.config.families import TorchvisionParams
 from anyslice.config.scale import hyperparameters, load_scale
-from anyslice.costs.macs import Cost, cost_of, count, cumulative_macs
+from anyslice.costs.macs import Cost, cost_of, count, cumulative_macs, training_passes
 from anyslice.networks import build
 
 # Published image size, channels and labels of the data sets whose parts are played.
 IMAGES = {
-    "CIFAR-10": {"image_size": 32, "classes": 10},
-    "CIFAR-100": {"image_size": 32, "classes": 100},
-    "ImageNet": {"image_size": 224, "classes": 1000},
-    "CUB-200-2011": {"image_size": 224, "classes": 200},
-    "CUB-200-2011, four levels": {"image_size": 224, "classes": (200, 183, 149, 80)},
+    "cifar10": {"image_size": 32, "classes": 10},
+    "cifar100": {"image_size": 32, "classes": 100},
+    "imagenet": {"image_size": 224, "classes": 1000},
+    "cub": {"image_size": 224, "classes": 200},
+    "cub, four levels": {"image_size": 224, "classes": (200, 183, 149, 80)},
 }
 KNOWN = yaml.safe_load((Path(__file__).parent / "known_costs.yaml").read_text())
 MILLION = 10**6
@@ -61,9 +61,9 @@ def test_a_bias_counts_among_all_operations_only():
 
 
 @cache
-def cost_of_known(network: str, role: str) -> list[Cost]:
+def cost_of_known(network: str, images: str) -> list[Cost]:
     """The cost of a network, given as JSON, on the images of a data set; each counted once."""
-    return count(build(**json.loads(network), **IMAGES[role]))
+    return count(build(**json.loads(network), **IMAGES[images]))
 
 
 def in_millions(costs: list[Cost], field: str) -> list[float]:
@@ -83,22 +83,22 @@ def test_the_papers_networks_cost_what_was_measured_on_other_code(known):
 def paper_runs():
     scale = load_scale("paper")
     return [
-        pytest.param(of_dataset.role, name, run.network, id=f"{dataset}/{name}")
+        pytest.param(dataset, name, run.network, id=f"{dataset}/{name}")
         for dataset, of_dataset in scale.datasets.items()
         for name, run in of_dataset.runs.items()
     ]
 
 
-@pytest.mark.parametrize(("role", "name", "network"), paper_runs())
-def test_the_paper_scale_costs_what_is_on_record(role, name, network):
+@pytest.mark.parametrize(("dataset", "name", "network"), paper_runs())
+def test_the_paper_scale_costs_what_is_on_record(dataset, name, network):
     if isinstance(network, TorchvisionParams):
         network = replace(network, weights=None)  # released ones would be downloaded
     named = {"name": network.name} | hyperparameters(network)
-    costs = cost_of_known(json.dumps(named, sort_keys=True), role)
+    costs = cost_of_known(json.dumps(named, sort_keys=True), dataset)
     record = {"macs": [c.macs for c in costs], "params": [c.params for c in costs]}
-    assert KNOWN["paper scale"].get(role, {}).get(name) == record, (
+    assert KNOWN["paper scale"].get(dataset, {}).get(name) == record, (
         f"if the change is meant, write into {Path(__file__).parent}/known_costs.yaml, under "
-        f"'paper scale', {role}:\n    {name}: {record}"
+        f"'paper scale', {dataset}:\n    {name}: {record}"
     )
 
 
@@ -111,3 +111,19 @@ def test_answers_one_after_another_cost_only_what_is_new_where_a_network_is_inte
         head = 10 * network.heads[0].fc.in_features
         spent = cumulative_macs(network, [first, full])
         assert spent == [first, full + head if interruptible else first + full]
+
+
+def test_training_i_resnext_takes_8_passes_and_the_macs_of_4_55_full_networks():
+    """Section 3.1; the MACs are those of all eight sub-networks, one after another."""
+    network = build("i-resnext", L=21, W=64, B=4, C=8, K=8, **IMAGES["cifar10"])
+    macs = [cost.macs for cost in count(network)]
+    assert training_passes(network) == 8
+    assert cumulative_macs(network, macs)[-1] / macs[-1] == pytest.approx(4.55, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["is-resnext", "i-resnext", "shallow-resnext", "resnext"])
+def test_only_i_resnext_needs_a_pass_for_each_sub_network(name):
+    sizes = {"L": 3, "W": 8, "B": 2, "C": 4} | ({"K": 2} if name.startswith("i") else {})
+    network = build(name, classes=(10, 5), image_size=16, **sizes)
+    assert training_passes(network) == (2 if name == "i-resnext" else 1)
+    assert all(parameter.grad is None for parameter in network.parameters())

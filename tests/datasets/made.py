@@ -19,10 +19,13 @@ import torch
 from PIL import Image
 
 from anyslice.config.dataset import Counts, Description, load_description
+from anyslice.datasets.assemble import measure
 from anyslice.datasets.checksums import file_checksums
+from anyslice.datasets.content import canonical_order, digests
 from anyslice.datasets.formats.idx import read_idx
-from anyslice.datasets.prepare import measure, prepare
-from anyslice.datasets.splits import draw_validation
+from anyslice.datasets.labelled import Images
+from anyslice.datasets.prepare import prepare
+from anyslice.datasets.splits import draw
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "data/embedded/fashion-mnist"
@@ -59,7 +62,7 @@ def describe(name: str) -> Description:
 def with_files(description: Description, folder: Path, **changes: Any) -> Description:
     """The description of files that a test has made: their checksums, and what else it says."""
     files = {n: tuple(file_checksums(folder / n, ()).values()) for n in description.files}
-    return replace(description, files=files, **changes)
+    return replace(description, **{"files": files, "content": None} | changes)
 
 
 def make(description: Description, folder: Path, output: Path) -> Path:
@@ -102,11 +105,15 @@ def cifar_rows(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
 
 
-def statistics(images: npt.NDArray[np.uint8], counts: Counts) -> dict[str, tuple[float, ...]]:
-    """Mean and deviation of the training images that are not held out."""
+def statistics(
+    images: npt.NDArray[np.uint8], labels: list[int], counts: Counts
+) -> dict[str, tuple[float, ...]]:
+    """Mean and deviation of the training images that are not held out, in the canonical order."""
     total = counts.train + counts.validation
-    validation = draw_validation(total, counts.validation, seed=2018)
-    return measure(torch.from_numpy(np.delete(images[:total], validation, axis=0)))
+    part = Images(torch.from_numpy(images[:total]), torch.tensor(labels[:total]))
+    order = canonical_order(digests(part, max(labels) + 1))
+    held_out = draw(total, counts.validation, seed=2018)
+    return measure(part.images.numpy()[np.delete(order.numpy(), held_out)])
 
 
 def write_cifar10(folder: Path, **meta: Any) -> Description:
@@ -122,7 +129,7 @@ def write_cifar10(folder: Path, **meta: Any) -> Description:
         names = {"label_names": list(description.classes)}
         add(tar, "cifar-10-batches-py/batches.meta", python2_pickle(names))
     counts = Counts(80, 20, 20)
-    return with_files(description, folder, counts=counts, **statistics(images, counts))
+    return with_files(description, folder, counts=counts, **statistics(images, labels, counts))
 
 
 def write_cifar100(folder: Path, shift: int = 0) -> Description:
@@ -130,10 +137,10 @@ def write_cifar100(folder: Path, shift: int = 0) -> Description:
     description = describe("cifar100")
     level = description.levels[0]
     coarse = {name: c for c, members in enumerate(level.values()) for name in members}
-    images = colour_images(300)
+    images, labels = colour_images(300), [index % 100 for index in range(300)]
     with tarfile.open(folder / "cifar-100-python.tar.gz", "w:gz") as tar:
         for name, part in (("train", slice(200)), ("test", slice(200, 300))):
-            fine = [index % 100 for index in range(300)][part]
+            fine = labels[part]
             batch = {
                 "data": cifar_rows(images[part]),
                 "fine_labels": fine,
@@ -146,7 +153,7 @@ def write_cifar100(folder: Path, shift: int = 0) -> Description:
         }
         add(tar, "cifar-100-python/meta", python2_pickle(names))
     counts = Counts(150, 50, 100)
-    return with_files(description, folder, counts=counts, **statistics(images, counts))
+    return with_files(description, folder, counts=counts, **statistics(images, labels, counts))
 
 
 WNIDS = ("n01440764", "n01443537", "n02123045")
@@ -180,6 +187,8 @@ def write_ilsvrc(folder: Path, truth: tuple[int, ...] = (3, 1, 2, 3, 1, 2)) -> D
         classes=("tench", "goldfish", "tabby"),
         counts=Counts(9, 3, 6),
         image_size=16,
+        mean=(0.25, 0.25, 0.25),
+        std=(0.25, 0.25, 0.25),
     )
 
 
@@ -222,6 +231,8 @@ def write_cub(folder: Path, evil: str | None = None, **tables: str) -> Descripti
         classes=description.classes[:3],
         counts=Counts(4, 2, 6),
         image_size=16,
+        mean=(0.25, 0.25, 0.25),
+        std=(0.25, 0.25, 0.25),
     )
 
 

@@ -110,7 +110,7 @@ def test_a_hostile_batch_in_the_archive_is_refused(tmp_path):
         add(tar, "cifar-10-batches-py/batches.meta", python2_pickle(names))
         evil = pickle.dumps(Hostile(os.system, f"touch {target}"), protocol=2)
         add(tar, "cifar-10-batches-py/data_batch_1", evil)
-    with pytest.raises(DataError, match=f"{archive}, cifar-10-batches-py/data_batch_1 was not"):
+    with pytest.raises(DataError, match=f"{archive}, data_batch_1 was not"):
         make(with_files(description, tmp_path), tmp_path, tmp_path / "out")
     assert not target.exists()
 

@@ -31,7 +31,7 @@ def table(*rows):
             "image_class_labels.txt: image 12 has the value 4, which is not one of 1 to 3",
         ),
         ({"train_test_split": table(*[0] * 11, 2)}, "train_test_split.txt: image 12 .* 0 to 1"),
-        ({"train_test_split": table(*[1] * 12)}, "has 12 and 0"),
+        ({"train_test_split": table(*[1] * 12)}, "has 12 images for train"),
         ({"image_class_labels": table(*[1] * 11)}, "number different images"),
         ({"images": table(*["../../evil.jpg"] * 12)}, "images.txt names '../../evil.jpg'"),
         ({"images": "one two\n"}, "images.txt, line 1: 'one two' is no new number and a value"),

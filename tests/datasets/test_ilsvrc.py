@@ -1,5 +1,6 @@
 """ImageNet in its true format: tar files of tar files, and a development kit."""
 
+import shutil
 import tarfile
 
 import pytest
@@ -8,6 +9,7 @@ from made import WNIDS, add, jpeg, make, with_files, write_ilsvrc
 from anyslice.datasets import DataError, open_dataset
 from anyslice.datasets.index import read_index
 from anyslice.datasets.prepare import prepare
+from anyslice.datasets.scan import verify_images
 from anyslice.datasets.sources import fetch
 
 
@@ -51,6 +53,7 @@ def test_unpacked_folders_of_the_user_are_read_where_they_are(unpacked, tmp_path
     output = prepare_unpacked(description, folder, tmp_path / "again")
     assert sorted(path.name for path in output.iterdir()) == [
         "index.csv",
+        "location.json",
         "manifest.json",
         "split.json",
     ]
@@ -74,7 +77,10 @@ def test_unpacked_folders_of_the_user_are_read_where_they_are(unpacked, tmp_path
             lambda f: [p.unlink() for p in (f / "val/n01443537").iterdir()],
             "n01443537 has no images",
         ),
-        (lambda f: (f / "train/n01443537/n01443537_1.JPEG").unlink(), "has 11 and 6"),
+        (
+            lambda f: (f / "train/n01443537/n01443537_1.JPEG").unlink(),
+            "has 11 images for train and 6",
+        ),
         (
             lambda f: (f / "train/n01443537/n01443537_1.JPEG").write_bytes(b"no image"),
             "train/n01443537/n01443537_1.JPEG is not an image",
@@ -139,3 +145,34 @@ def test_a_label_out_of_range_is_named(tmp_path):
     description = write_ilsvrc(tmp_path, truth=(3, 1, 4, 1, 2, 3))
     with pytest.raises(DataError, match=r"ground_truth\.txt, line 3: label 4 is not one of 1 to 3"):
         make(description, tmp_path, tmp_path / "out")
+
+
+def test_parts_that_are_links_are_read_where_they_lead(unpacked, tmp_path):
+    """Frictions 2 and 31: beside the first link's target lies another val/."""
+    description, folder = unpacked
+    wrong = tmp_path / "v1"
+    shutil.copytree(folder, wrong)
+    shutil.rmtree(wrong / "val/n01440764")
+    (tmp_path / "v2").mkdir()
+    shutil.copytree(folder / "val", tmp_path / "v2/val")
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "train").symlink_to(tmp_path / "v1/train")
+    (links / "val").symlink_to(tmp_path / "v2/val")
+    output = prepare_unpacked(description, links, tmp_path / "again")
+    assert (output / "index.csv").read_text() == (folder.parent / "index.csv").read_text()
+    assert verify_images(output) == 18
+
+
+def test_a_folder_that_moves_leaves_the_same_manifest(unpacked, tmp_path):
+    """Friction 30: it is part of every training's identity; so is unpacking the tar files."""
+    description, folder = unpacked
+    output = prepare_unpacked(description, folder, tmp_path / "again")
+    manifest = (output / "manifest.json").read_bytes()
+    assert manifest == (folder.parent / "manifest.json").read_bytes()
+    moved = folder.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="if they have moved, run `anyslice data prepare again"):
+        next(open_dataset(output).eval_batches("test", batch_size=2, device="cpu"))
+    prepare_unpacked(description, moved, output)
+    assert (output / "manifest.json").read_bytes() == manifest
+    next(open_dataset(output).eval_batches("test", batch_size=2, device="cpu"))

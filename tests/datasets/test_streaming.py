@@ -16,7 +16,8 @@ from torchvision.transforms import v2
 from anyslice.datasets import DataError, open_dataset
 from anyslice.datasets.dataset import Augmentation
 from anyslice.datasets.formats.idx import read_idx
-from anyslice.datasets.index import read_index, verify_images
+from anyslice.datasets.index import read_index
+from anyslice.datasets.scan import verify_images
 from anyslice.datasets.streaming import (
     LIGHTING,
     Draw,

@@ -163,7 +163,7 @@ def test_a_folder_without_manifest_is_no_data_set(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"counts": Counts(9000, 999, 2000)}, "promises 9999 images .* has 10000 and 2000"),
+        ({"counts": Counts(9000, 999, 2000)}, "promises 9999 images .* has 10000 images"),
         ({"mean": (0.25,)}, r"key 'mean' is \[0.25\], but the training images have \[0.2202\]"),
         ({"image_size": 32}, r"promises images of shape \(32, 32, 1\)"),
     ],

@@ -1,6 +1,7 @@
 """Results of a scale without trainings: errors from a formula, files as a training writes them."""
 
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 from anyslice.config.families import NetworkParams
@@ -25,13 +26,16 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
             round(macs(run, settings.network, k))
             for k in range(1, settings.network.subnetworks + 1)
         ]
+        apart = settings.network.name == "i-resnext"
         write_json(
             results / "flops" / dataset / f"{run}.json",
             {
                 "macs": costs,
                 "all_ops": [round(1.05 * cost) for cost in costs],
                 "params": costs,
-                "cumulative_macs": costs,
+                "cumulative_macs": list(accumulate(costs)) if apart else costs,
+                "passes": len(costs) if apart else 1,
+                "stored_params": costs[-1] * (1.2 if "shared" in run else 1.5),
             },
         )
         D = 3 if settings.hierarchy else 1

@@ -202,7 +202,9 @@ def test_evaluation_changes_nothing(name):
 
 
 def test_an_unknown_network_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="no network is called 'vgg': choose from resnext, i-res"):
+    with pytest.raises(
+        ValueError, match=r"there is no family 'vgg'; choose from resnext, i-resnext"
+    ):
         build("vgg", classes=10, image_size=32)
 
 

@@ -176,9 +176,9 @@ def test_a_changed_comment_does_nothing(project, scale_file):
 @pytest.mark.slow
 def test_more_gpus_and_a_time_limit_train_nothing_again(project, scale_file):
     """How trainings are executed, here or by a cluster's profile, is no part of the study."""
-    role = "    role: CIFAR-10\n"
-    assert role in scale_file.read_text()
-    scale_file.write_text(scale_file.read_text().replace(role, f"{role}    gpus: 4\n"))
+    line = "    stands_in_for: CIFAR-10\n"
+    assert line in scale_file.read_text()
+    scale_file.write_text(scale_file.read_text().replace(line, f"{line}    gpus: 4\n"))
     assert jobs(snakemake(project, "-n", TARGET, "--set-resources", "train:runtime=60")) == {}
 
 

@@ -13,6 +13,11 @@ def shown_in(figure):
     return [f"{shown.dataset}/{run}" for run in shown.runs]
 
 
+def stands_in_for(figure):
+    """The data set of the paper that a figure's stands in for, if it is not the paper's."""
+    return SCALE.datasets[SCALE.figures[figure].dataset].stands_in_for or ""
+
+
 def results_of(figure):
     """What a figure reads of every training that it shows."""
     return expand(

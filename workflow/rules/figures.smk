@@ -41,6 +41,7 @@ rule draw:
     params:
         scale=config["scale"],
         description=SCALE.description,
+        stands_in_for=lambda w: stands_in_for(w.figure),
         figure=lambda w: canonical(SCALE.figures[w.figure]),
         networks=lambda w: networks_of(w.figure),
     shell:

@@ -37,6 +37,8 @@ rule check_claims:
     params:
         scale=config["scale"],
         description=SCALE.description,
+        paper_setting=SCALE.paper_setting,
+        stand_ins=[stands_in_for(figure) for figure in SCALE.figures],
         claims=json.dumps(read_mapping(Path("params/claims.yaml")), sort_keys=True),
     shell:
         "anyslice claims --scale {params.scale:q} > {log} 2>&1"

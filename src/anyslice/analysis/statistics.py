@@ -1,13 +1,102 @@
-"""Statistics over seeds, and curves of error against MACs that are compared where both exist."""
+"""Statistics over seeds, and curves of error against cost that are compared where both exist."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import exp, log, nan
 
 import numpy as np
 from scipy import stats
+
+Seeds = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number that a study gives, with its 95 % interval over seeds.
+
+    Attributes:
+        value: of the curves averaged over all seeds.
+        low, high: the ends of the interval; nan of one seed.
+        half: half the width of Student's t interval around the value, in which no bias is
+            reckoned; nan of one seed.
+    """
+
+    value: float
+    low: float
+    high: float
+    half: float
+
+    def __neg__(self) -> Estimate:
+        return Estimate(-self.value, -self.high, -self.low, self.half)
+
+
+def exactly(value: float) -> Estimate:
+    """A number without noise, such as a count."""
+    return Estimate(value, value, value, 0.0)
+
+
+def estimate(statistic: Callable[[Seeds], float], seeds: Seeds) -> Estimate:
+    """The jackknife-t interval of a statistic of the curves averaged over seeds.
+
+    For a mean it is Student's interval. The largest value of a noisy curve is too large on average,
+    by an amount that the jackknife estimates, though not well: so the interval reaches from that
+    of the corrected value to that of the value itself.
+
+    Args:
+        statistic: its value in a study of some of the seeds.
+        seeds: of the whole study.
+    """
+    value = statistic(seeds)
+    n = len(seeds)
+    if n < 2:
+        return Estimate(value, nan, nan, nan)
+    without = np.array([statistic(_without(seed, seeds)) for seed in seeds])
+    half = float(stats.t.ppf(0.975, n - 1) * _standard_error(without))
+    corrected = float(n * value - (n - 1) * without.mean())
+    return Estimate(value, min(value, corrected) - half, max(value, corrected) + half, half)
+
+
+def estimate_smallest(statistic: Callable[[Seeds], Sequence[float]], seeds: Seeds) -> Estimate:
+    """The smallest of several means, with an interval that has it with 95 % or more.
+
+    Its low end is the lowest of the means' own intervals: it is above a bound if each of them is.
+    Its high end is the lowest of intervals that are wide enough to hold all at once (Bonferroni),
+    since with many means one lies far off by chance.
+
+    Args:
+        statistic: the means in a study of some of the seeds.
+        seeds: of the whole study.
+    """
+    means = np.array(statistic(seeds))
+    n = len(seeds)
+    if n < 2:
+        return Estimate(float(means.min()), nan, nan, nan)
+    without = np.array([statistic(_without(seed, seeds)) for seed in seeds])
+    error = _standard_error(without)
+    own = stats.t.ppf(0.975, n - 1) * error
+    all_at_once = stats.t.ppf(1 - 0.025 / len(means), n - 1) * error
+    k = int(means.argmin())
+    return Estimate(
+        value=float(means[k]),
+        low=float((means - own).min()),
+        high=float((means + all_at_once).min()),
+        half=float(own[k]),
+    )
+
+
+def _without(seed: int, seeds: Seeds) -> Seeds:
+    return tuple(other for other in seeds if other != seed)
+
+
+def _standard_error(without: np.ndarray) -> np.ndarray:
+    """The jackknife's, of values that each leave out one seed (the first axis)."""
+    n = len(without)
+    error: np.ndarray = np.sqrt((n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    return error
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -36,55 +125,55 @@ def describe_interval(seeds: int) -> str:
 
 @dataclass(frozen=True)
 class Curve:
-    """Error against MACs of one network's sub-networks, linear in log(MACs) between them.
+    """Error against cost of one network's sub-networks, linear in log(cost) between them.
 
     It exists between its cheapest and its dearest sub-network only: nothing is extrapolated.
 
     Attributes:
-        macs: of each sub-network, ascending.
+        costs: operations of each sub-network, ascending.
         errors: of each sub-network, in percent; they need not fall.
     """
 
-    macs: tuple[float, ...]
+    costs: tuple[float, ...]
     errors: tuple[float, ...]
 
     @classmethod
-    def of(cls, macs: Sequence[float], errors: Sequence[float]) -> Curve:
+    def of(cls, costs: Sequence[float], errors: Sequence[float]) -> Curve:
         """The curve through points in any order.
 
         Raises:
             ValueError: if there is no point, or a point without cost.
         """
-        points = sorted(zip(map(float, macs), map(float, errors), strict=True))
+        points = sorted(zip(map(float, costs), map(float, errors), strict=True))
         if not points or points[0][0] <= 0:
-            raise ValueError(f"a curve needs points of more than 0 MACs (found {points})")
-        return cls(tuple(m for m, _ in points), tuple(e for _, e in points))
+            raise ValueError(f"a curve needs points of a cost above 0 (found {points})")
+        return cls(tuple(c for c, _ in points), tuple(e for _, e in points))
 
-    def error_at(self, macs: float) -> float | None:
-        """The error for that many MACs; None beyond the ends."""
-        if not self.macs[0] <= macs <= self.macs[-1]:
+    def error_at(self, cost: float) -> float | None:
+        """The error at that cost; None beyond the ends."""
+        if not self.costs[0] <= cost <= self.costs[-1]:
             return None
-        return float(np.interp(log(macs), np.log(self.macs), self.errors))
+        return float(np.interp(log(cost), np.log(self.costs), self.errors))
 
-    def macs_at(self, error: float) -> float | None:
-        """The fewest MACs with which the curve reaches the error.
+    def cost_at(self, error: float) -> float | None:
+        """The lowest cost at which the curve reaches the error.
 
         None for an error that it never reaches, or has surpassed already with its cheapest
-        sub-network: which MACs would just do is unknown.
+        sub-network: which cost would just do is unknown.
         """
         if not min(self.errors) <= error <= self.errors[0]:
             return None
         if error == self.errors[0]:
-            return self.macs[0]
+            return self.costs[0]
         k = next(k for k, reached in enumerate(self.errors) if reached <= error)
         fraction = (self.errors[k - 1] - error) / (self.errors[k - 1] - self.errors[k])
-        return exp(log(self.macs[k - 1]) + fraction * log(self.macs[k] / self.macs[k - 1]))
+        return exp(log(self.costs[k - 1]) + fraction * log(self.costs[k] / self.costs[k - 1]))
 
 
 def largest_saving(curve: Curve, other: Curve) -> float | None:
-    """How many percent fewer MACs `curve` needs than `other` for the same error, at most.
+    """How many percent less `curve` costs than `other` for the same error, at most.
 
-    Over the errors that both reach; negative if it always needs more. None if they share no error.
+    Over the errors that both reach; negative if it always costs more. None if they share no error.
     """
     low = max(min(curve.errors), min(other.errors))
     high = min(curve.errors[0], other.errors[0])
@@ -93,20 +182,118 @@ def largest_saving(curve: Curve, other: Curve) -> float | None:
     savings = [
         100 * (1 - ours / theirs)
         for error in breaks | just_below
-        if (ours := curve.macs_at(error)) and (theirs := other.macs_at(error))
+        if (ours := curve.cost_at(error)) and (theirs := other.cost_at(error))
     ]
     return max(savings, default=None)
 
 
-def largest_gap(curve: Curve, other: Curve) -> float | None:
-    """By how many percentage points `other` errs more than `curve` for the same MACs, at most.
+def largest_lead(curve: Curve, other: Curve, factor: float, end: float) -> float:
+    """How many points `other` errs more than `curve` at `factor` of its cost, at most.
 
-    Over the MACs that both have; None if they share none.
+    Of both, the best sub-network that a cost can buy is taken.
+
+    Args:
+        curve: it exists at `factor` of some of those costs.
+        other: compared at its costs up to `end`.
+        factor: above 0.
+        end: where `other` ends. With the cost at which it errs least, the lead is above 0 exactly
+            if `curve` needs less than `factor` of its cost for some error.
     """
-    gaps = [
-        theirs - ours
-        for macs in (*curve.macs, *other.macs)
-        if (ours := curve.error_at(macs)) is not None
-        and (theirs := other.error_at(macs)) is not None
-    ]
-    return max(gaps, default=None)
+    first = max(other.costs[0], curve.costs[0] / factor)
+    points = np.array([first, end, *other.costs, *(cost / factor for cost in curve.costs)])
+    costs = np.log(points[(first <= points) & (points <= max(first, end))])
+    theirs, ours = (np.minimum.accumulate(c.errors) for c in (other, curve))
+    lead = np.interp(costs, np.log(other.costs), theirs) - np.interp(
+        costs + log(factor), np.log(curve.costs), ours
+    )
+    return float(lead.max())
+
+
+def estimate_saving(curves: Callable[[Seeds], tuple[Curve, Curve]], seeds: Seeds) -> Estimate:
+    """`largest_saving` of the curves averaged over seeds, with the interval of its lead.
+
+    Where curves are flat, a little noise moves the cost of an error by much, and the jackknife of
+    the saving itself holds the true one too seldom. So the interval has the savings at which the
+    interval of the lead, in points, has 0. Whether the other curve's dearest sub-networks err less
+    than a cheaper one is then a matter of chance: the low end leaves out those that do not, the
+    high end has them all. `half` is the jackknife's.
+
+    Args:
+        curves: of a study of some of the seeds; the first is the one that saves.
+        seeds: of the whole study.
+    """
+    curves = cache(curves)
+    plain = estimate(lambda some: _saving(curves(some)), seeds)
+    if len(seeds) < 2:
+        return plain
+    ours, theirs = curves(seeds)
+    cheapest, dearest = ours.costs[0] / theirs.costs[-1], ours.costs[-1] / theirs.costs[0]
+    factors = np.geomspace(cheapest, max(1, dearest), 100_000)
+
+    def lead(factor: float, end: Callable[[Curve], float]) -> Estimate:
+        def of(some: Seeds) -> float:
+            ours, theirs = curves(some)
+            return largest_lead(ours, theirs, factor, end(theirs))
+
+        return estimate(of, seeds)
+
+    # A larger part of the cost gives a larger lead.
+    sure = bisect_left(factors[:-1], True, key=lambda factor: lead(factor, _cost_of_least).low > 0)
+    possible = bisect_left(factors[:-1], True, key=lambda factor: lead(factor, _dearest).high >= 0)
+    low, high = (100 * (1 - float(factors[i])) for i in (sure, possible))
+    return Estimate(plain.value, min(low, plain.value), max(high, plain.value), plain.half)
+
+
+def _cost_of_least(curve: Curve) -> float:
+    """Of the least error."""
+    return curve.costs[int(np.argmin(curve.errors))]
+
+
+def _dearest(curve: Curve) -> float:
+    return curve.costs[-1]
+
+
+def _saving(curves: tuple[Curve, Curve]) -> float:
+    saving = largest_saving(*curves)
+    return nan if saving is None else saving
+
+
+def gaps(curve: Curve, other: Curve) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The costs of all points where both curves are, and how much more `other` errs there.
+
+    In percentage points. Between them the gap is linear in log(cost), so it has its extremes there.
+    Both are empty if the curves share no cost.
+    """
+    low, high = max(curve.costs[0], other.costs[0]), min(curve.costs[-1], other.costs[-1])
+    costs = tuple(sorted({c for c in (*curve.costs, *other.costs) if low <= c <= high}))
+    theirs, ours = (np.interp(np.log(costs), np.log(c.costs), c.errors) for c in (other, curve))
+    return costs, tuple((theirs - ours).tolist())
+
+
+def mean_gap(curve: Curve, other: Curve) -> float | None:
+    """How many percentage points more `other` errs at equal cost, averaged over log(cost).
+
+    Linear in the errors, hence without bias. None if the curves share no cost.
+    """
+    costs, between = gaps(curve, other)
+    return _mean(np.log(costs), np.array(between)) if costs else None
+
+
+def gap_growth(curve: Curve, other: Curve) -> float | None:
+    """By how many points `mean_gap` is larger over the cheaper half of the costs than the dearer.
+
+    None if the curves share no range of costs.
+    """
+    costs, between = gaps(curve, other)
+    if len(costs) < 2:
+        return None
+    x = np.log(costs)
+    middle = (x[0] + x[-1]) / 2
+    halves = (np.append(x[x < middle], middle), np.append(middle, x[x > middle]))
+    cheap, dear = (_mean(half, np.interp(half, x, between)) for half in halves)
+    return cheap - dear
+
+
+def _mean(x: np.ndarray, y: np.ndarray) -> float:
+    """Of the line through the points, over x."""
+    return float(np.trapezoid(y, x) / (x[-1] - x[0]) if len(x) > 1 else y[0])

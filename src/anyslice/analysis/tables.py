@@ -57,6 +57,9 @@ def training_rows(
             "macs": flops["macs"][k],
             "all_ops": flops["all_ops"][k],
             "params": flops["params"][k],
+            "stored_params": flops["stored_params"],
+            "passes": flops["passes"],
+            "step_macs": flops["cumulative_macs"][-1],
             "error": metrics["test_error"][k],
             "validation_error": metrics["validation_error"][k],
             "chosen_epoch": metrics["chosen_epoch"],
@@ -72,7 +75,9 @@ def budget_table(scale: Scale, figure: BudgetFigure, results: Path) -> pd.DataFr
 
     Returns:
         Columns run, role, family, kind ("anytime" or "fixed"), subnetwork (1 ... K), K, seed, macs,
-        all_ops, params, error (test, in percent), validation_error, chosen_epoch, dataset, scale.
+        all_ops, params, stored_params (of all sub-networks together), passes and step_macs (of one
+        training step, for one image and forwards), error (test, in percent), validation_error,
+        chosen_epoch, dataset, scale.
     """
     return pd.DataFrame(
         row

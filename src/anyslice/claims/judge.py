@@ -1,86 +1,117 @@
-"""Every number that the paper states as a result, beside the measured one.
+"""Every number and every comparison that the paper states as a result, beside the measured one.
 
 params/claims.yaml holds the claims. A claim is *direction* and *value*: IS-ResNeXt needs fewer
-FLOPs than MSDNet (direction), up to 43.3 % fewer (value). The direction is judged by the mean over
-the seeds. The value agrees if the paper's lies in the 95 % interval of the mean (Student's t),
-widened by half a unit of the last digit that the paper prints. Values are compared on the paper's
-data only, not on a stand-in's.
+FLOPs than MSDNet (direction), up to 43.3 % fewer (value).
+
+A direction *holds* if the whole 95 % interval lies on the claimed side, is *contradicted* if it
+lies on the other, and *undecided* in between: a mean alone decides nothing. A value *agrees* if the
+paper's lies within the interval's half-width times the root of 2, as the paper's is a mean of five
+noisy trainings too. Values are compared where data, networks and recipes are the paper's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from anyslice.analysis.statistics import t_interval
+from anyslice.analysis.statistics import (
+    Estimate,
+    Seeds,
+    estimate,
+    estimate_smallest,
+)
 from anyslice.analysis.tables import taxonomy_table
-from anyslice.claims.measures import Measure, NotMeasurableError, Tables
+from anyslice.claims.measures import Measure
+from anyslice.claims.quantity import (
+    STRICT,
+    Everywhere,
+    NotMeasurableError,
+    Quantity,
+    Study,
+    Tables,
+    averaged,
+)
+from anyslice.claims.verdict import (
+    AGREES,
+    CONTRADICTED,
+    DIFFERS,
+    HOLDS,
+    INFORMATION,
+    NOT_COMPARED,
+    NOT_MEASURABLE,
+    UNDECIDED,
+    Verdict,
+    said,
+)
 from anyslice.config.checked_yaml import ParameterError, check, read_mapping
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
-from anyslice.files import write_atomically, write_text
 
-_STRICT = ConfigDict(extra="forbid")
-NOT_MEASURABLE = "not measurable at this scale"
-EXPLANATION = (
-    "Measured: the mean over the seeds and its 95 % interval (Student's t). The direction is "
-    "judged by the mean; it is certain if the whole interval lies there. A value agrees if the "
-    "paper's lies in the interval, up to its rounding; where other data stands in for the "
-    "paper's, values are not compared."
-)
+NOTHING = Estimate(nan, nan, nan, nan)
+
+ROUNDING = 1e-9
+"""Of floating-point numbers, so that 0.25 lies within half a unit of 0.2."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Claim:
     """One number of the paper.
 
     Attributes:
         place: where the paper says so.
         quantity: what the number is, exactly.
-        value: the paper's number, the two ends of its range, or None for a direction alone.
-        unit: of the value.
-        precision: one unit of the last digit that the paper prints.
         measure: how the quantity is computed.
-        above: the direction that the claim asserts: the quantity is larger than this.
+        value: the paper's number, the two ends of its range, or None for a direction alone.
+        unit: of the quantity.
+        precision: one unit of the last digit that the paper prints of the value.
+        above: the direction that the claim asserts: the quantity, or what the measure judges by in
+            its stead, is larger than this.
         below: or smaller than this; with neither the claim has no direction.
         bound: the value is the bound `above` or `below` itself ("more than 70 %").
     """
 
     place: str
     quantity: str
-    value: float | tuple[float, float] | None
-    unit: str
-    precision: float
     measure: Measure
+    value: float | tuple[float, float] | None = None
+    unit: str = ""
+    precision: float | None = None
     above: float | None = None
     below: float | None = None
     bound: bool = False
 
     @property
-    def direction(self) -> str:
+    def asserted(self) -> str:
         """The asserted direction in signs, such as "> 0"."""
         signs = ((">", self.above), ("<", self.below))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
 
-    def points_there(self, measured: float) -> bool:
-        """Whether a measured value lies in the asserted direction."""
-        return (self.above is None or measured > self.above) and (
-            self.below is None or measured < self.below
-        )
+    def direction(self, judged: Estimate) -> str:
+        """HOLDS, UNDECIDED or CONTRADICTED."""
+        if isnan(judged.low):
+            return UNDECIDED
+        above = -float("inf") if self.above is None else self.above
+        below = float("inf") if self.below is None else self.below
+        if above < judged.low and judged.high < below:
+            return HOLDS
+        return CONTRADICTED if judged.high <= above or judged.low >= below else UNDECIDED
 
-    def agrees(self, low: float, high: float) -> bool:
-        """Whether the paper's value lies in a measured interval, up to its rounding."""
+    def agrees(self, measured: Estimate) -> bool:
+        """Whether the paper's value is what a repetition of its own study may well give."""
         ends = self.value if isinstance(self.value, tuple) else (self.value, self.value)
         first, last = (end for end in ends if end is not None)
-        return low - self.precision / 2 <= last and first <= high + self.precision / 2
+        reach = max(2**0.5 * measured.half, (self.precision or 0) / 2 + ROUNDING)
+        return measured.value - reach <= last and first <= measured.value + reach
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class _File:
     claims: dict[str, Claim]
 
@@ -94,8 +125,17 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
     """
     claims = check(_File, read_mapping(path), path).claims
     for name, claim in claims.items():
+        if (claim.value is None) != (claim.precision is None):
+            raise ParameterError(
+                f"{path}: key 'claims.{name}': `value` and `precision` go together"
+            )
         if claim.bound and claim.value not in (claim.above, claim.below):
             raise ParameterError(f"{path}: key 'claims.{name}': a bound is `above` or `below`")
+        if isinstance(claim.measure, Everywhere) and (claim.above is None) == (claim.below is None):
+            raise ParameterError(
+                f"{path}: key 'claims.{name}': what is said of several numbers "
+                f"({claim.measure.kind}) needs either `above` or `below`"
+            )
     return claims
 
 
@@ -110,152 +150,123 @@ def read_tables(scale: Scale, results: Path) -> dict[str, pd.DataFrame]:
     return tables | taxonomies
 
 
-def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> pd.DataFrame:
-    """Each claim beside its measured value.
+def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> list[Verdict]:
+    """What became of each claim."""
+    study = cache(lambda seeds: averaged(tables, seeds))
+    return [_judge(name, claim, scale, study) for name, claim in claims.items()]
 
-    Returns:
-        A row per claim: claim, place, figure, quantity, unit, paper, measured (mean over the
-        seeds), low and high (95 % interval, Student's t; empty for one seed), seeds, by_seed,
-        direction (asserted), direction_holds ("yes", "no" or empty), direction_certain (whether
-        the whole interval lies there), value_agrees ("yes", "no", or "not measurable at this
-        scale"), verdict ("holds", "direction holds, value differs", "fails", or "not measurable at
-        this scale") and reason.
-    """
-    return pd.DataFrame(
-        {"claim": name} | _evaluate(claim, scale, tables) for name, claim in claims.items()
+
+def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
+    measure, seeds = claim.measure, scale.seeds
+    largest = claim.below is not None
+    measured, not_measured = _attempt(_estimate, measure, study, seeds, largest)
+    judged, not_judged = measured, not_measured
+    if isinstance(measure, Quantity) and measure.judged_by and claim.asserted:
+        judged, not_judged = _attempt(_estimate_margin, measure, study, seeds)
+    not_compared = incomparable(claim, scale)
+    value = _compare(claim, measured, not_compared)
+    direction = claim.direction(judged) if judged and claim.asserted else ""
+    if claim.bound and not_compared:
+        direction = ""
+    reasons = (
+        not_measured or not_judged,
+        not_compared if value == NOT_COMPARED else "",
+        "one seed has no interval" if measured and isnan(measured.half) else "",
+    )
+    shown = measured or NOTHING
+    shown_judged = judged if judged and claim.asserted else NOTHING
+    return Verdict(
+        claim=name,
+        place=claim.place,
+        figure=measure.figure or "",
+        quantity=claim.quantity,
+        unit=claim.unit,
+        paper=_text(claim.value),
+        measured=shown.value,
+        low=shown.low,
+        high=shown.high,
+        in_macs=_in_macs(claim, study, seeds, largest),
+        seeds=0 if measure.exact else len(seeds),
+        by_seed="" if measure.exact else _by_seed(measure, study, seeds, largest),
+        asserted=claim.asserted,
+        judged_by=_judged_by(claim),
+        judged=shown_judged.value,
+        judged_low=shown_judged.low,
+        judged_high=shown_judged.high,
+        direction=direction,
+        value=value,
+        verdict=direction or value or (INFORMATION if measured else NOT_MEASURABLE),
+        reason="; ".join(reason for reason in reasons if reason),
     )
 
 
-def _evaluate(claim: Claim, scale: Scale, tables: Tables) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "place": claim.place,
-        "figure": claim.measure.figure,
-        "quantity": claim.quantity,
-        "unit": claim.unit,
-        "paper": _text(claim.value),
-        "measured": None,
-        "low": None,
-        "high": None,
-        "seeds": 0,
-        "by_seed": "",
-        "direction": claim.direction,
-        "direction_holds": "",
-        "direction_certain": "",
-    }
+def _judged_by(claim: Claim) -> str:
+    if isinstance(claim.measure, Everywhere):
+        return "the smallest of them" if claim.below is None else "the largest of them"
+    return claim.measure.judged_by if claim.asserted else ""
+
+
+def _attempt(make: Callable[..., Estimate], *given: Any) -> tuple[Estimate | None, str]:
+    """An estimate, or None and why there is none."""
     try:
-        values = [claim.measure.of_seed(tables, seed) for seed in scale.seeds]
+        return make(*given), ""
     except NotMeasurableError as reason:
-        return row | _verdict(NOT_MEASURABLE, NOT_MEASURABLE, str(reason))
-    mean = float(np.mean(values))
-    low, high = t_interval(values)
-    row |= {
-        "measured": mean,
-        "low": low,
-        "high": high,
-        "seeds": len(values),
-        "by_seed": " ".join(f"{value:.6g}" for value in values),
-    }
-    if claim.direction:
-        certain = claim.points_there(low) and claim.points_there(high)
-        row["direction_holds"] = "yes" if claim.points_there(mean) else "no"
-        row["direction_certain"] = "yes" if certain else "no"
-    return row | _judge(claim, mean, (low, high), stand_in_of(claim, scale))
+        return None, str(reason)
 
 
-def _judge(
-    claim: Claim, mean: float, bounds: tuple[float, float], stand_in: str | None
-) -> dict[str, str]:
-    if claim.direction and not claim.points_there(mean):
-        return _verdict("fails", NOT_MEASURABLE if stand_in else "no", stand_in or "")
-    if stand_in:
-        return _verdict("holds" if claim.direction else NOT_MEASURABLE, NOT_MEASURABLE, stand_in)
-    if claim.value is None or claim.bound:
-        return _verdict("holds", "yes" if claim.bound else "", "")
-    low, high = (mean, mean) if np.isnan(bounds[0]) else bounds
-    if claim.agrees(low, high):
-        return _verdict("holds", "yes", "")
-    return _verdict("direction holds, value differs" if claim.direction else "fails", "no", "")
+def _estimate(measure: Measure, study: Study, seeds: Seeds, largest: bool) -> Estimate:
+    """A quantity; of one that has several values the smallest, or the largest."""
+    if isinstance(measure, Everywhere):
+        sign = -1 if largest else 1
+        values = estimate_smallest(
+            lambda some: [sign * value for value in measure.values(study(some))], seeds
+        )
+        return -values if largest else values
+    return measure.estimate(study, seeds)
 
 
-def _verdict(verdict: str, value_agrees: str, reason: str) -> dict[str, str]:
-    return {"value_agrees": value_agrees, "verdict": verdict, "reason": reason}
+def _estimate_margin(measure: Quantity, study: Study, seeds: Seeds) -> Estimate:
+    return estimate(lambda some: measure.margin(study(some)), seeds)
 
 
-def stand_in_of(claim: Claim, scale: Scale) -> str | None:
-    """Why a claim's value cannot be compared: other data stands in for the paper's. Or None."""
-    figure = scale.figures.get(claim.measure.figure or "")
-    dataset = getattr(figure, "dataset", None)
-    if dataset is None:
-        return None
-    title, role = load_description(dataset).title, scale.datasets[dataset].role
-    if title.startswith(role):
-        return None
-    return f"{title.partition(',')[0]} stands in for {role}: the value has no counterpart"
-
-
-def write_claims(table: pd.DataFrame, scale: Scale, folder: Path) -> None:
-    """Write claims.csv and claims.md."""
-    with write_atomically(folder / "claims.csv") as path:
-        table.to_csv(path, index=False)
-    write_text(folder / "claims.md", as_markdown(table, scale))
-
-
-def as_markdown(table: pd.DataFrame, scale: Scale) -> str:
-    """The claims for people: a summary, what fails, then all in the paper's order."""
-    lines = [
-        f"# The paper's claims at the {scale.name} scale",
-        "",
-        summary(table, scale),
-        "",
-        EXPLANATION,
-        "",
-        readable(table).to_markdown(index=False),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def summary(table: pd.DataFrame, scale: Scale) -> str:
-    """One sentence on the scale, one that counts the verdicts, one that names what fails."""
-    counts = ", ".join(f"{verdict}: {n}" for verdict, n in table.verdict.value_counts().items())
-    failing = ", ".join(table.claim[table.verdict == "fails"]) or "none"
-    seeds = f"{len(scale.seeds)} seed" + ("s" if len(scale.seeds) > 1 else "")
-    return (
-        f"Scale {scale.name}: {scale.description}, {seeds}. {len(table)} claims; {counts}. "
-        f"Failing: {failing}."
-    )
-
-
-def readable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `evaluate` with few columns and rounded numbers."""
-    return pd.DataFrame(
-        {
-            "claim": table.claim,
-            "place": table.place,
-            "figure": table.figure.fillna(""),
-            "quantity": table.quantity,
-            "paper": [f"{p} {u}".strip() for p, u in zip(table.paper, table.unit, strict=True)],
-            "measured": [_measured(row) for _, row in table.iterrows()],
-            "direction": [_direction(row) for _, row in table.iterrows()],
-            "value agrees": table.value_agrees,
-            "verdict": table.verdict,
-            "reason": table.reason,
-        }
-    )
-
-
-def _measured(row: pd.Series) -> str:
-    if pd.isna(row.measured):
+def _in_macs(claim: Claim, study: Study, seeds: Seeds, largest: bool) -> str:
+    """The quantity counted in MACs, if it is counted as the authors count."""
+    measure: Any = claim.measure
+    if getattr(measure, "cost", None) != "all_ops":
         return ""
-    spread = "" if pd.isna(row.low) else f" [{row.low:.4g}, {row.high:.4g}]"
-    return f"{row.measured:.4g}{spread} {row.unit}".strip()
+    counted = replace(measure, cost="macs")
+    in_macs, _ = _attempt(_estimate, counted, study, seeds, largest)
+    return said(in_macs, claim.unit)
 
 
-def _direction(row: pd.Series) -> str:
-    if not row.direction_holds:
-        return str(row.direction)
-    certain = ", certain" if row.direction_certain == "yes" else ""
-    return f"{row.direction}: {row.direction_holds}{certain}"
+def _by_seed(measure: Measure, study: Study, seeds: Seeds, largest: bool) -> str:
+    alone = [_attempt(_estimate, measure, study, (seed,), largest)[0] for seed in seeds]
+    return " ".join(f"{found.value:.6g}" if found else "-" for found in alone)
+
+
+def _compare(claim: Claim, measured: Estimate | None, not_compared: str) -> str:
+    """What is to be said of the paper's number."""
+    if claim.value is None or measured is None:
+        return ""
+    if not_compared or isnan(measured.half):
+        return NOT_COMPARED
+    if claim.bound:
+        return ""
+    return AGREES if claim.agrees(measured) else DIFFERS
+
+
+def incomparable(claim: Claim, scale: Scale) -> str:
+    """Why a claim's value cannot be compared with what the scale gives; empty if it can."""
+    dataset = getattr(scale.figures.get(claim.measure.figure or ""), "dataset", None)
+    if dataset is None:
+        return ""
+    original = scale.datasets[dataset].stands_in_for
+    if original:
+        title = load_description(dataset).title.partition(",")[0]
+        return f"{title} stands in for {original}: values are not compared"
+    if not scale.paper_setting:
+        return "networks or recipes are not the paper's: values are not compared"
+    return ""
 
 
 def _text(value: float | tuple[float, float] | None) -> str:

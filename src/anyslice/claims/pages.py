@@ -1,4 +1,4 @@
-"""The pages of results/report.html that are not figures, and the figures' captions.
+"""What is written of a scale's verdicts: claims.md, the report's pages and the figures' captions.
 
 Snakemake's report shows HTML in a frame of its own, so each page is a whole document.
 """
@@ -8,18 +8,38 @@ from __future__ import annotations
 import html
 import json
 import platform
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import distributions
+from math import isnan
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from anyslice.claims import judge as claims
+from anyslice.claims.verdict import (
+    AGREES,
+    CONTRADICTED,
+    DIFFERS,
+    HOLDS,
+    Verdict,
+    number,
+    read_verdicts,
+)
 from anyslice.config.scale import Scale
 from anyslice.figures import face_of
 from anyslice.files import write_text
 
+EXPLANATION = (
+    "Measured: read off the curves averaged over the seeds, as the paper's numbers are, with a "
+    "95 % interval over seeds (jackknife, Student's t). A direction holds if the whole interval "
+    "lies on the claimed side, is contradicted if it lies on the other side, and undecided in "
+    "between. Where a quantity is the largest of several, which noise makes larger, its direction "
+    "is judged by a mean, which noise does not shift. Operations are counted as the authors count, "
+    "and in MACs beside it. A value agrees if a repetition of the paper's own study may well give "
+    "it; values are compared only where data, networks and recipes are the paper's."
+)
 STYLE = """
 body {font: 14px/1.4 system-ui, sans-serif; margin: 1.5em; color: #222; background: #fff}
 table {border-collapse: collapse; font-size: 13px}
@@ -28,7 +48,24 @@ th {position: sticky; top: 0; background: #f4f4f4}
 .fails {background: #fbdcd9} .holds {background: #dff2df} .unknown {color: #777}
 pre {font-size: 12px}
 """
-CLASSES = {"fails": "fails", "holds": "holds", claims.NOT_MEASURABLE: "unknown"}
+CLASSES = {CONTRADICTED: "fails", DIFFERS: "fails", HOLDS: "holds", AGREES: "holds"}
+"""How verdicts are coloured; all others say that nothing is known."""
+
+
+def write_markdown(verdicts: list[Verdict], scale: Scale, path: Path) -> None:
+    """Write claims.md: a summary, then all claims in the paper's order."""
+    table = pd.DataFrame(cells(verdict) for verdict in verdicts)
+    lines = [
+        f"# The paper's claims at the {scale.name} scale",
+        "",
+        summary(verdicts, scale),
+        "",
+        EXPLANATION,
+        "",
+        table.to_markdown(index=False, disable_numparse=True),
+        "",
+    ]
+    write_text(path, "\n".join(lines))
 
 
 def write_pages(scale: Scale, results: Path) -> None:
@@ -39,15 +76,71 @@ def write_pages(scale: Scale, results: Path) -> None:
         results: the scale's folder, with claims.csv and runs.csv.
     """
     folder = results / "report"
-    table = pd.read_csv(results / "claims.csv", keep_default_na=False, na_values={"measured": ""})
+    verdicts = read_verdicts(results / "claims.csv")
     runs = pd.read_csv(results / "runs.csv")
-    write_text(folder / "claims.html", claims_page(table, scale))
-    write_text(folder / "figures.html", figures_page(table, scale))
+    write_text(folder / "claims.html", claims_page(verdicts, scale))
+    write_text(folder / "figures.html", figures_page(verdicts, scale))
     write_text(folder / "runs.html", runs_page(runs))
     write_text(folder / "parameters.html", parameters_page(scale))
     write_text(folder / "packages.html", packages_page())
     for name in scale.figures:
-        write_text(folder / f"{name}.rst", caption(name, table, scale))
+        write_text(folder / f"{name}.rst", caption(name, verdicts, scale))
+
+
+def summary(verdicts: list[Verdict], scale: Scale) -> str:
+    """One sentence on the scale, one that counts the verdicts, one that names what fails."""
+    counted = Counter(verdict.verdict for verdict in verdicts).most_common()
+    counts = ", ".join(f"{word}: {n}" for word, n in counted)
+    against = ", ".join(v.claim for v in verdicts if v.direction == CONTRADICTED) or "none"
+    differing = ", ".join(v.claim for v in verdicts if v.value == DIFFERS) or "none"
+    seeds = f"{len(scale.seeds)} seed" + ("s" if len(scale.seeds) > 1 else "")
+    return (
+        f"Scale {scale.name}: {scale.description}, {seeds}. {len(verdicts)} claims; {counts}. "
+        f"Contradicted: {against}. Values that differ: {differing}."
+    )
+
+
+def cells(verdict: Verdict) -> dict[str, str]:
+    """What a table for people says of a claim, by column."""
+    return {
+        "claim": verdict.claim,
+        "place": verdict.place,
+        "figure": verdict.figure,
+        "quantity": verdict.quantity,
+        "paper": f"{verdict.paper} {verdict.unit}".strip() if verdict.paper else "",
+        "measured": number(verdict.measured, verdict.low, verdict.high, verdict.unit),
+        "in MACs": verdict.in_macs,
+        "direction": verdict.asserted,
+        "judged by": _judged(verdict),
+        "value": verdict.value,
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+    }
+
+
+def _judged(verdict: Verdict) -> str:
+    if not verdict.judged_by:
+        return ""
+    if isnan(verdict.judged) or verdict.judged == verdict.measured:
+        return verdict.judged_by
+    judged = number(verdict.judged, verdict.judged_low, verdict.judged_high)
+    return f"{verdict.judged_by}: {judged}"
+
+
+def sentence(verdict: Verdict) -> str:
+    """A claim and what became of it, in a line."""
+    shown = cells(verdict)
+    stated = shown["paper"] or verdict.asserted
+    parts = (
+        f"{verdict.verdict.upper()}: {verdict.quantity}",
+        f"paper {stated}" if stated else "",
+        f"measured {shown['measured']}" if shown["measured"] else "",
+        f"in MACs {verdict.in_macs}" if verdict.in_macs else "",
+        shown["judged by"],
+        verdict.value if verdict.direction else "",
+        verdict.reason,
+    )
+    return "; ".join(part for part in parts if part)
 
 
 def page(title: str, *parts: str) -> str:
@@ -64,33 +157,36 @@ def paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
-def claims_page(table: pd.DataFrame, scale: Scale) -> str:
+def claims_page(verdicts: list[Verdict], scale: Scale) -> str:
     """Every claim of the paper beside its measured value, coloured by verdict."""
-    readable = claims.readable(numbers(table))
-    rows = [
-        f"<tr class='{CLASSES.get(verdict, '')}'>"
-        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
-        + "</tr>"
-        for row, verdict in zip(readable.to_numpy().tolist(), readable.verdict, strict=True)
-    ]
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in readable.columns)
+    rows = [(verdict, cells(verdict)) for verdict in verdicts]
+    head = _cells("th", rows[0][1])
+    body = (f"<tr{_coloured(verdict)}>{_cells('td', row.values())}</tr>" for verdict, row in rows)
     return page(
         f"The paper's claims at the {scale.name} scale",
-        paragraph(claims.summary(table, scale)),
-        paragraph(claims.EXPLANATION),
-        f"<table><tr>{head}</tr>{''.join(rows)}</table>",
+        paragraph(summary(verdicts, scale)),
+        paragraph(EXPLANATION),
+        f"<table><tr>{head}</tr>{''.join(body)}</table>",
     )
 
 
-def figures_page(table: pd.DataFrame, scale: Scale) -> str:
+def _cells(tag: str, texts: Iterable[str]) -> str:
+    return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
+
+
+def _coloured(verdict: Verdict) -> str:
+    return f" class='{CLASSES.get(verdict.verdict, 'unknown')}'"
+
+
+def figures_page(verdicts: list[Verdict], scale: Scale) -> str:
     """Every figure with the verdicts on the claims that rest on it."""
     parts = []
     for name in scale.figures:
         face = face_of(scale, name)
-        of_figure = table[table.figure == name]
         items = "".join(
-            f"<li class='{CLASSES.get(row.verdict, '')}'>{html.escape(_sentence(row))}</li>"
-            for _, row in numbers(of_figure).iterrows()
+            f"<li{_coloured(verdict)}>{html.escape(sentence(verdict))}</li>"
+            for verdict in verdicts
+            if verdict.figure == name
         )
         parts += [
             f"<h2>{html.escape(face.title)}</h2>",
@@ -127,25 +223,8 @@ def packages_page() -> str:
     )
 
 
-def caption(name: str, table: pd.DataFrame, scale: Scale) -> str:
+def caption(name: str, verdicts: list[Verdict], scale: Scale) -> str:
     """What a figure is and what became of its claims, as reStructuredText."""
     face = face_of(scale, name)
-    claimed = [f"- {_sentence(row)}" for _, row in numbers(table[table.figure == name]).iterrows()]
+    claimed = [f"- {sentence(verdict)}" for verdict in verdicts if verdict.figure == name]
     return "\n\n".join((face.title + ".", face.notes + ".", *claimed)) + "\n"
-
-
-def numbers(table: pd.DataFrame) -> pd.DataFrame:
-    """The claims with empty numbers as nan."""
-    columns = ["measured", "low", "high"]
-    return table.assign(**{column: pd.to_numeric(table[column]) for column in columns})
-
-
-def _sentence(row: pd.Series) -> str:
-    readable = claims.readable(row.to_frame().T).iloc[0]
-    parts = (
-        f"{row.verdict.upper()}: {row.quantity}",
-        f"paper {readable.paper}" if row.paper else f"paper {row.direction}",
-        f"measured {readable.measured}" if readable.measured else "",
-        row.reason,
-    )
-    return "; ".join(part for part in parts if part)

@@ -21,14 +21,17 @@ results_option = click.option(
 @fail_clearly
 def claims(scale: str, results: Path | None) -> None:
     """Compare the paper's claims with the figures' tables: claims.csv and claims.md."""
-    from anyslice.claims import judge as claims
+    from anyslice.claims.judge import evaluate, load_claims, read_tables
+    from anyslice.claims.pages import summary, write_markdown
+    from anyslice.claims.verdict import write_verdicts
     from anyslice.config.scale import load_scale
 
     loaded = load_scale(scale)
     folder = results or Path("results") / loaded.name
-    table = claims.evaluate(claims.load_claims(), loaded, claims.read_tables(loaded, folder))
-    claims.write_claims(table, loaded, folder)
-    click.echo(claims.summary(table, loaded))
+    verdicts = evaluate(load_claims(), loaded, read_tables(loaded, folder))
+    write_verdicts(verdicts, folder / "claims.csv")
+    write_markdown(verdicts, loaded, folder / "claims.md")
+    click.echo(summary(verdicts, loaded))
 
 
 @click.command()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from anyslice.cli.options import fail_clearly
+
+if TYPE_CHECKING:
+    from anyslice.config.dataset import Storage
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -82,6 +86,61 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
 
 
 @data.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--name", required=True, help="What the data set is to be called.")
+@click.option("--title", help="What figures call it.  [default: its name]")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Fraction of the training images for validation, or for testing, where FOLDER has none.",
+)
+@click.option(
+    "--storage",
+    type=click.Choice(["tensor", "files"]),
+    help="Small images in memory, or files.  [default: what suits the images]",
+)
+@click.option(
+    "--image-size",
+    type=click.IntRange(min=1),
+    help="Pixels on a side of what a network sees.  [default: what suits the images]",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=2018, show_default=True, help="Draws.")
+@click.option("--output", type=_FILE, help="File to write.  [default: params/datasets/NAME.yaml]")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+@fail_clearly
+def describe(
+    folder: Path,
+    name: str,
+    title: str | None,
+    held_out: float,
+    storage: Storage | None,
+    image_size: int | None,
+    seed: int,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Describe the images in FOLDER, in class folders, as the data set NAME.
+
+    FOLDER has train/<class>/*.png and, if you like, val/ and test/ likewise; or <class>/*.png.
+    """
+    from anyslice.config import dataset
+    from anyslice.datasets.describe import Wishes, describe_folder, to_yaml
+    from anyslice.datasets.summary import summarise
+    from anyslice.files import write_text
+
+    dataset.check_name(name)
+    output = output or dataset.FOLDER / f"{name}.yaml"
+    if output.exists() and not force:
+        raise click.ClickException(f"{output} exists; --force replaces it")
+    wishes = Wishes(name, title, held_out, storage, image_size, seed)
+    write_text(output, to_yaml(describe_folder(folder, wishes)))
+    description = dataset.load_description(str(output))
+    click.echo(f"{output}:\n{summarise(description, Path('data') / name)}")
+
+
+@data.command()
 @click.argument("dataset")
 @click.option("--folder", type=_FOLDER, help="Where it is prepared.  [default: data/DATASET]")
 @click.option("--picture", type=_FILE, help="Also draw augmented samples to this PNG or PDF file.")
@@ -117,7 +176,7 @@ def show(
     folder = folder or Path("data") / description.name
     click.echo(summarise(description, folder))
     if check_images and description.storage == "files":
-        from anyslice.datasets.index import verify_images
+        from anyslice.datasets.scan import verify_images
 
         click.echo(f"Checked:   {verify_images(folder)} image files")
     if picture:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,7 +19,7 @@ _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0)]
 Storage = Literal["tensor", "files"]
-Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011"]
+Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011", "class-folders"]
 Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
 
 
@@ -46,18 +48,55 @@ class Counts:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Content:
+    """Checksums of what a data set holds, in whichever files and order; see `datasets.content`.
+
+    Attributes:
+        train: of the training images, those for validation included.
+        test: of the test images.
+    """
+
+    train: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    test: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Folders:
+    """Where the class folders of each part are, seen from the source folder.
+
+    Attributes:
+        train: of the training images; "." where class folders lie in the source folder itself.
+        validation: of the validation images; without it they are drawn from the training images.
+        test: of the test images; without it they are drawn from the training images as well.
+    """
+
+    train: str = "train"
+    validation: str | None = None
+    test: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that there are."""
+        return tuple(name for name in (self.train, self.validation, self.test) if name)
+
+
+TRAIN_AND_TEST = Folders(test="test")
+_FOLDERS = {
+    "cifar-10": TRAIN_AND_TEST,
+    "cifar-100": TRAIN_AND_TEST,
+    "ilsvrc-2012": Folders(test="val"),
+    "class-folders": TRAIN_AND_TEST,
+}
+"""For each format that can be had as class folders, where they are unless it is said."""
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Description:
     """All that is said about a data set before it is there.
 
     Attributes:
         title: for people, and for figures.
-        homepage: where the data set is published.
-        citation: the paper that introduced it.
-        licence: its name.
-        terms: what one may do with it, in a sentence or two.
         format: how the source files are written.
-        files: the source files, for each the checksums of which one must match (publishers and
-            packagers compress the same content differently).
         sources: where to look for the files, in this order.
         counts: images of each part, after the validation images are held out.
         split_seed: draws the validation images; the same for every run and seed.
@@ -71,8 +110,17 @@ class Description:
         classes: names in the order of the labels.
         name: the file's name without its ending.
         path: the file it was read from.
-        class_ids: names of the classes' folders, in the same order, where images are files in
-            class folders.
+        homepage: where the data set is published.
+        citation: the paper that introduced it.
+        licence: its name.
+        terms: what one may do with it, in a sentence or two.
+        files: the source files, for each the checksums of which one must match (publishers and
+            packagers compress the same content differently); not compared where `content` is
+            given. Class folders have none.
+        content: checksums of the images themselves, whichever files they are in.
+        folders: of class folders, where each part is.
+        class_ids: names of the classes' folders, in the same order, where they are not those of
+            the classes.
         levels: coarser label levels that the data set itself defines, from fine to coarse; each
             maps a coarse label to its classes.
         pad: black pixels added on each side of a source image ("tensor" only).
@@ -82,12 +130,7 @@ class Description:
     """
 
     title: str
-    homepage: str
-    citation: str
-    licence: str
-    terms: str
     format: Format
-    files: dict[str, tuple[Checksum, ...]]
     sources: tuple[Source, ...]
     counts: Counts
     split_seed: NotNegative
@@ -99,12 +142,37 @@ class Description:
     classes: tuple[str, ...]
     name: str
     path: str
+    homepage: str | None = None
+    citation: str | None = None
+    licence: str | None = None
+    terms: str | None = None
+    files: dict[str, tuple[Checksum, ...]] = field(default_factory=dict)
+    content: Content | None = None
+    folders: Folders | None = None
     class_ids: tuple[str, ...] = ()
     levels: tuple[dict[str, tuple[str, ...]], ...] = ()
     pad: NotNegative = 0
     shrink: Positive = 1
     crop_padding: NotNegative = 4
     crop_area: Annotated[float, Field(gt=0, le=1)] = 0.08
+
+    @property
+    def class_folders(self) -> Folders | None:
+        """Where the images are if the source is class folders; None if it cannot be."""
+        return self.folders or _FOLDERS.get(self.format)
+
+    @property
+    def folder_names(self) -> tuple[str, ...]:
+        """Names of the classes' folders in the order of the labels."""
+        return self.class_ids or self.classes
+
+
+def check_name(name: str) -> None:
+    """Raise ParameterError unless a data set can be called so: files and folders have its name."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.endswith(".yaml"):
+        raise ParameterError(
+            f"a data set cannot be called {name!r}; letters, digits, '-', '_' and '.' will do"
+        )
 
 
 def load_description(dataset: str, folder: Path = FOLDER) -> Description:
@@ -150,8 +218,12 @@ def _contradictions(description: Description) -> list[str]:
     large = description.format in ("ilsvrc-2012", "cub-200-2011")
     if large and description.storage == "tensor":
         problems.append(f"key 'storage': images of format {description.format} are 'files'")
-    if not large and description.storage == "files":
+    if not large and description.format != "class-folders" and description.storage == "files":
         problems += _uneven(description)
+    if description.format != "class-folders":
+        problems += [] if description.files else ["key 'files' is missing"]
+    if description.folders and description.format not in _FOLDERS:
+        problems.append(f"key 'folders': format {description.format} has no class folders")
     for number, level in enumerate(description.levels):
         members = [name for classes in level.values() for name in classes]
         if sorted(members) != sorted(description.classes):

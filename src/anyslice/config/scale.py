@@ -141,12 +141,19 @@ class ListedRun(Run):
 
 @dataclass(frozen=True, config=_STRICT)
 class DatasetRuns:
-    """The runs on one data set, and the data set of the paper whose role it plays."""
+    """The runs on one data set.
 
-    role: str
+    Attributes:
+        recipe, gpus: what its runs use unless they override it.
+        runs: by name.
+        stands_in_for: the data set of the paper that is shown by this one, which is another; left
+            out where it is the paper's own.
+    """
+
     recipe: Recipe
     gpus: Count
     runs: dict[str, ListedRun]
+    stands_in_for: str | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -310,6 +317,8 @@ class Scale:
             files.
         gpus: GPUs of one training unless its data set or run says otherwise; 0 trains on the CPU.
         checkpoint_minutes: at most this much work is lost when a training is killed.
+        paper_setting: whether networks and recipes are the paper's, so that its values can be
+            compared with those measured; where a data set stands in for another, never.
         recipe: what every run uses unless its data set or itself overrides it.
         datasets: the runs of each data set.
         figures: what each figure shows.
@@ -327,6 +336,7 @@ class Scale:
     name: str
     path: str
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
+    paper_setting: bool = False
 
     def run(self, name: str) -> Run:
         """The run called "<dataset>/<run>".

@@ -1,4 +1,8 @@
-"""manifest.json of a prepared data set: what it holds, with the SHA-256 of every file."""
+"""manifest.json of a prepared data set: what it holds, with the SHA-256 of every file.
+
+The manifest is part of a training's identity. So it says nothing of what the same data may differ
+in: which kind of source they came from, and where image files lie.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,11 @@ from anyslice.datasets.errors import DataError
 from anyslice.files import read_json, sha256, write_json
 
 NAME = "manifest.json"
+LOCATION = "location.json"
+"""Says where image files are that were left in a folder of the user."""
+
+IMAGES = "images"
+"""Folder of the image files in a prepared data set, where they are its own."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -36,10 +45,7 @@ class Manifest:
         classes: names in the order of the labels.
         levels: from fine to coarse, for each the label names; the first are the classes.
         level_labels: for each level the label of each class.
-        sources: SHA-256 of the source files it was made from.
         files: SHA-256 of the files beside the manifest.
-        images: the folder of the image files if storage is "files"; relative to the manifest's
-            own, or absolute where they were left in a folder of the user.
     """
 
     name: str
@@ -57,14 +63,29 @@ class Manifest:
     classes: tuple[str, ...]
     levels: tuple[tuple[str, ...], ...]
     level_labels: tuple[tuple[int, ...], ...]
-    sources: dict[str, str]
     files: dict[str, str]
-    images: str | None = None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write it, last of all files: a folder without one is not a prepared data set."""
     write_json(folder / NAME, asdict(manifest))
+
+
+def images_of(folder: Path) -> Path:
+    """The folder of the image files of a prepared data set whose storage is "files".
+
+    Raises:
+        DataError: if it is not there.
+    """
+    location = folder / LOCATION
+    images = Path(read_json(location)["images"]) if location.is_file() else folder / IMAGES
+    if not images.is_dir():
+        raise DataError(
+            f"{images}, which has the images of {folder}, is not there; if they have moved, run "
+            f"`anyslice data prepare {folder.name} --source FOLDER --output {folder}` with their "
+            "folder: trainings are still valid where the images are the same"
+        )
+    return images
 
 
 def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:

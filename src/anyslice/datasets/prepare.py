@@ -9,37 +9,31 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors.torch import save
-from torch import Tensor
 
-from anyslice.config.dataset import Description
+from anyslice.config.dataset import TRAIN_AND_TEST, Description
 from anyslice.datasets import index, splits
-from anyslice.datasets.augmentation import pad_black
+from anyslice.datasets.assemble import (
+    Measured,
+    assemble_files,
+    assemble_tensors,
+    list_folders,
+    read,
+)
 from anyslice.datasets.errors import DataError
-from anyslice.datasets.formats import cifar, class_folders, cub, idx, ilsvrc
-from anyslice.datasets.labelled import ImageFile, Images
-from anyslice.datasets.manifest import NAME, Manifest, write_manifest
-from anyslice.datasets.sources import verify
+from anyslice.datasets.formats import class_folders, cub, ilsvrc
+from anyslice.datasets.labelled import ImageFile
+from anyslice.datasets.manifest import IMAGES, LOCATION, NAME, Manifest, write_manifest
+from anyslice.datasets.sources import CLASS_FOLDERS, verify
 from anyslice.datasets.tensors import FILES
-from anyslice.files import sha256, write_atomically
+from anyslice.files import sha256, write_atomically, write_json
 
-IMAGES = "images"
-"""Folder of the image files in a prepared data set."""
-
-MEASURED_WITHIN = 0.005
-"""How far mean and deviation of the training images may be from the described ones, which others
-may have measured before validation images were held out."""
-
-READERS: dict[str, Callable[[Description, Mapping[str, Path]], tuple[Images, Images]]] = {
-    "idx": idx.read_parts,
-    "cifar-10": cifar.read_parts,
-    "cifar-100": cifar.read_parts,
-}
-"""For each format of small images, training and test images from the source files."""
+MEASURED_WITHIN = {"tensor": 0.005, "files": 0.1}
+"""How far mean and deviation of the training images may be from the described ones. Others may have
+measured before validation images were held out; large images are often given ImageNet's."""
 
 
 def prepare(description: Description, files: Mapping[str, Path], output: Path) -> Manifest:
@@ -54,70 +48,53 @@ def prepare(description: Description, files: Mapping[str, Path], output: Path) -
         DataError: if a source file has a wrong checksum, is damaged or does not hold what the
             description says. Then no manifest is written, and where there was one it stays.
     """
-    checksums = verify(description, files)
+    verify(description, files)
     prepare_storage = _prepare_tensors if description.storage == "tensor" else _prepare_files
-    images, written = prepare_storage(description, files, output)
-    manifest = describe(
-        description,
-        checksums,
-        {name: sha256(output / name) for name in written},
-        images,
-    )
+    written = prepare_storage(description, files, output)
+    manifest = describe(description, {name: sha256(output / name) for name in written})
     write_manifest(output, manifest)
     return manifest
 
 
 def _prepare_tensors(
     description: Description, paths: Mapping[str, Path], output: Path
-) -> tuple[None, list[str]]:
+) -> list[str]:
     """Write the tensors and the split; give the names of the files."""
-    train, test = (
-        resize(part, description) for part in READERS[description.format](description, paths)
-    )
-    _check_counts(description, len(train.labels), len(test.labels))
-    for part in (train, test):
-        shape = (description.image_size, description.image_size, description.image_channels)
-        if part.images.shape[1:] != shape:
-            raise DataError(
-                f"{description.path} promises images of shape {shape}, the source's are "
-                f"{tuple(part.images.shape[1:])}"
-            )
-    validation = _draw(description)
-    _check_statistics(description, train.images, validation)
+    tensors = assemble_tensors(description, paths)
+    _check(description, tensors.measured)
     (output / NAME).unlink(missing_ok=True)
-    for name, images in (("train", train), ("test", test)):
+    for name, part in (("train", tensors.train), ("test", tensors.test)):
         with write_atomically(output / FILES[name]) as temporary:
-            temporary.write_bytes(save({"images": images.images, "labels": images.labels}))
-    splits.write_split(output, description.split_seed, validation)
-    return None, [*FILES.values(), splits.NAME]
+            temporary.write_bytes(save({"images": part.images, "labels": part.labels}))
+    splits.write_split(output, description.split_seed, tensors.validation)
+    return [*FILES.values(), splits.NAME]
 
 
-def _prepare_files(
-    description: Description, paths: Mapping[str, Path], output: Path
-) -> tuple[str, list[str]]:
-    """Unpack the images and write index and split; give the images' folder and the files' names."""
+def _prepare_files(description: Description, paths: Mapping[str, Path], output: Path) -> list[str]:
+    """Unpack the images and write index and split; give the names of the files."""
     stage = output / ".part"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
     try:
-        if paths.keys() == set(ilsvrc.PARTS):
-            root = paths["train"].resolve().parent
-            files, images = ilsvrc.list_images(root, description.class_ids), str(root)
-        else:
-            root = stage / IMAGES
-            files, images = _unpack(description, paths, root), IMAGES
-        _check_counts(description, *_count(files))
-        index.write_index(stage / index.NAME, root, files)
+        root = paths.get(CLASS_FOLDERS, stage / IMAGES)
+        own = root == stage / IMAGES
+        listed = _unpack(description, paths, root) if own else list_folders(description, root)
+        files = assemble_files(description, root, listed)
+        _check(description, files.measured)
+        index.write_index(stage / index.NAME, files.files, files.checksums)
         (output / NAME).unlink(missing_ok=True)
-        if images == IMAGES:
+        (output / LOCATION).unlink(missing_ok=True)
+        if own:
             shutil.rmtree(output / IMAGES, ignore_errors=True)
+        else:
+            write_json(stage / LOCATION, {"images": str(root)})
         for path in list(stage.iterdir()):
             path.replace(output / path.name)
         os.sync()  # thousands of image files; the manifest must not outlive them
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-    splits.write_split(output, description.split_seed, _draw(description))
-    return images, [index.NAME, splits.NAME]
+    splits.write_split(output, description.split_seed, files.validation)
+    return [index.NAME, splits.NAME]
 
 
 def _unpack(description: Description, paths: Mapping[str, Path], root: Path) -> list[ImageFile]:
@@ -126,7 +103,7 @@ def _unpack(description: Description, paths: Mapping[str, Path], root: Path) -> 
     match description.format:
         case "ilsvrc-2012":
             ilsvrc.unpack_images(description, paths, root)
-            return ilsvrc.list_images(root, description.class_ids)
+            return list_folders(description, root)
         case "cub-200-2011":
             cub.unpack_images(paths, root)
             return cub.list_images(description, root)
@@ -139,41 +116,19 @@ def _write_class_folders(
 ) -> list[ImageFile]:
     """Write small images as files, as many of each class."""
     counts = (description.counts.train + description.counts.validation, description.counts.test)
-    parts = READERS[description.format](description, paths)
-    for part, images, count in zip(("train", "test"), parts, counts, strict=True):
+    parts = read(description, paths)
+    for (part, images), count in zip(parts.items(), counts, strict=True):
         per_class = count // len(description.class_ids)
         class_folders.write_class_folders(root, part, description.class_ids, images, per_class)
-    return [
-        file
-        for part in ("train", "test")
-        for file in class_folders.read_class_folders(root, part, description.class_ids, part)
-    ]
+    return list_folders(description, root, TRAIN_AND_TEST)
 
 
-def resize(part: Images, description: Description) -> Images:
-    """Pad with black, then average squares of pixels, as the description says."""
-    images = pad_black(part.images, description.pad)
-    if description.shrink > 1:
-        pooled = torch.nn.functional.avg_pool2d(
-            images.permute(0, 3, 1, 2).float(), description.shrink
-        )
-        images = pooled.round().to(torch.uint8).permute(0, 2, 3, 1)
-    return Images(images.contiguous(), part.labels)
-
-
-def describe(
-    description: Description,
-    sources: Mapping[str, str],
-    files: Mapping[str, str],
-    images: str | None = None,
-) -> Manifest:
+def describe(description: Description, files: Mapping[str, str]) -> Manifest:
     """The manifest of a data set.
 
     Args:
         description: of the data set.
-        sources: SHA-256 of the source files.
         files: SHA-256 of the prepared files.
-        images: see Manifest.
     """
     label_of = [
         {name: label for label, names in enumerate(level.values()) for name in names}
@@ -198,55 +153,24 @@ def describe(
             tuple(range(len(description.classes))),
             *(tuple(labels[name] for name in description.classes) for labels in label_of),
         ),
-        sources=dict(sources),
         files=dict(files),
-        images=images,
     )
 
 
-def _draw(description: Description) -> list[int]:
-    counts = description.counts
-    return splits.draw_validation(
-        counts.train + counts.validation, counts.validation, description.split_seed
-    )
-
-
-def _count(files: Sequence[ImageFile]) -> tuple[int, int]:
-    """Training images (those for validation included) and test images."""
-    train = sum(file.part == "train" for file in files)
-    return train, len(files) - train
-
-
-def _check_counts(description: Description, train: int, test: int) -> None:
-    counts = description.counts
-    expected = (counts.train + counts.validation, counts.test)
-    if (train, test) != expected:
-        raise DataError(
-            f"{description.path} promises {expected[0]} images for training and validation and "
-            f"{expected[1]} for testing; the source has {train} and {test}"
-        )
-
-
-def _check_statistics(description: Description, images: Tensor, validation: list[int]) -> None:
-    kept = torch.ones(len(images), dtype=torch.bool)
-    kept[validation] = False
-    for key, measured in measure(images[kept]).items():
+def _check(description: Description, measured: Measured) -> None:
+    """Compare what the images measure with the description."""
+    for part in ("train", "test") if description.content else ():
+        right, found = (getattr(c, part) for c in (description.content, measured.content))
+        if found != right:
+            raise DataError(
+                f"{description.path}: the {part} images are not those described: the checksum of "
+                f"their content is {found}, right would be {right}"
+            )
+    within = MEASURED_WITHIN[description.storage]
+    for key, values in measured.statistics.items():
         described = getattr(description, key)
-        if any(abs(a - b) > MEASURED_WITHIN for a, b in zip(measured, described, strict=True)):
+        if any(abs(a - b) > within for a, b in zip(values, described, strict=True)):
             raise DataError(
                 f"{description.path}: key {key!r} is {list(described)}, but the training images "
-                f"have {list(measured)}"
+                f"have {list(values)}"
             )
-
-
-def measure(images: Tensor) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images (N, H, W, C), white being 1."""
-    pixels = images.flatten(0, 2)
-    counts = torch.stack([c.bincount(minlength=256) for c in pixels.unbind(1)]).double()
-    values = torch.arange(256, dtype=torch.float64) / 255
-    mean = counts @ values / len(pixels)
-    variance = counts @ values**2 / len(pixels) - mean**2
-    return {
-        "mean": tuple(round(m, 4) for m in mean.tolist()),
-        "std": tuple(round(s, 4) for s in variance.sqrt().tolist()),
-    }

@@ -14,8 +14,11 @@ from anyslice.files import read_json, write_json
 FOLDER = Path("data/sources")
 """Below it, <dataset>/ has what was downloaded and the record of `fetch`."""
 
-UNPACKED_ILSVRC = ("train", "val")
-"""Folders that stand for the tar files of ImageNet when a user has unpacked them."""
+CLASS_FOLDERS = "class folders"
+"""Stands for the source files where a user has their images as class folders."""
+
+UNPACKED = {"cifar-10": "cifar-10-batches-py", "cifar-100": "cifar-100-python"}
+"""For each format, the folder that stands for its tar file when a user has unpacked it."""
 
 
 def fetch(
@@ -29,7 +32,8 @@ def fetch(
         source: the folder where the user says the files are; then nowhere else is looked.
 
     Returns:
-        The path of each file, by name.
+        The path of each file, by name; or of the folder that stands for all of them, by
+        CLASS_FOLDERS or a name in UNPACKED.
 
     Raises:
         DataError: if a file cannot be had; it names each one, and where and how to get it.
@@ -37,10 +41,9 @@ def fetch(
     downloads = downloads or FOLDER / description.name
     folders = [Path(place.folder) for place in description.sources if place.folder]
     places = [source] if source else [downloads, *folders]
-    if description.format == "ilsvrc-2012":
-        for place in places:
-            if any((place / part).is_dir() for part in UNPACKED_ILSVRC):
-                return _unpacked(place)
+    for place in places:
+        if unpacked := _unpacked(description, place):
+            return unpacked
     found = {
         name: place / name
         for place in reversed(places)
@@ -49,7 +52,9 @@ def fetch(
     }
     missing = [name for name in description.files if name not in found]
     addresses = [place.address for place in description.sources if place.address]
-    if missing and (source or not addresses):
+    if missing or not description.files:
+        _refuse_half(description, places)
+    if (missing and (source or not addresses)) or not description.files:
         raise DataError(_how_to_get(description, missing, places))
     for name in missing:
         path = downloads / name
@@ -61,35 +66,53 @@ def fetch(
     return {name: found[name] for name in description.files}
 
 
-def _unpacked(place: Path) -> dict[str, Path]:
-    for part in UNPACKED_ILSVRC:
-        if not (place / part).is_dir():
+def _unpacked(description: Description, place: Path) -> dict[str, Path]:
+    """The folder in a place that stands for the source files, by name; empty if there is none."""
+    folders = description.class_folders
+    if folders and all(_has(description, place, name) for name in folders.names):
+        return {CLASS_FOLDERS: place.absolute()}
+    name = UNPACKED.get(description.format, "")
+    for folder in (place / name, place):
+        if name and folder.is_dir() and folder.absolute().name == name:
+            return {name: folder.absolute()}
+    return {}
+
+
+def _has(description: Description, place: Path, folder: str) -> bool:
+    """Whether a place has a folder of class folders; the place itself must have classes, too."""
+    if folder == ".":
+        return any((place / name).is_dir() for name in description.folder_names)
+    return (place / folder).is_dir()
+
+
+def _refuse_half(description: Description, places: list[Path]) -> None:
+    """Name what is missing where there are class folders of one part only."""
+    names = description.class_folders.names if description.class_folders else ()
+    for place in places:
+        missing = [name for name in names if not _has(description, place, name)]
+        if 0 < len(missing) < len(names):
             raise DataError(
-                f"{place / part} is missing: unpacked, ImageNet is in "
-                f"{'/ and '.join(UNPACKED_ILSVRC)}/"
+                f"{place / missing[0]} is missing: unpacked, {description.title} is in "
+                f"{'/ and '.join(names)}/"
             )
-    return {part: place / part for part in UNPACKED_ILSVRC}
 
 
-def verify(description: Description, files: Mapping[str, Path]) -> dict[str, str]:
+def verify(description: Description, files: Mapping[str, Path]) -> None:
     """Compare each source file's checksum with those that the description allows.
 
-    Returns:
-        The SHA-256 of each file, by name; none for a folder of images.
+    Folders have none, and files need none where the description has that of the content.
 
     Raises:
-        DataError: naming the first file whose checksum is wrong.
+        DataError: naming the first file that is gone or whose checksum is wrong.
     """
-    return {
-        name: _sha256_if_right(path, description.files.get(name, ()))
-        for name, path in files.items()
-        if not path.is_dir()
-    }
+    for name, path in files.items():
+        if not path.exists():
+            raise DataError(f"{path} was found before and is missing now; fetch it again")
+        if path.is_file() and not description.content:
+            _check_file(path, description.files[name])
 
 
-def _sha256_if_right(path: Path, accepted: tuple[str, ...]) -> str:
-    if not path.is_file():
-        raise DataError(f"{path} was found before and is missing now; fetch it again")
+def _check_file(path: Path, accepted: tuple[str, ...]) -> None:
     checksums = file_checksums(path, accepted)
     if not set(checksums.values()) & set(accepted):
         raise DataError(
@@ -97,7 +120,6 @@ def _sha256_if_right(path: Path, accepted: tuple[str, ...]) -> str:
             f"{' and '.join(checksums.values())}, right would be {' or '.join(accepted)}; "
             "delete it and fetch it again"
         )
-    return checksums["sha256"].partition(":")[2]
 
 
 def write_fetched(path: Path, files: Mapping[str, Path]) -> None:
@@ -113,15 +135,18 @@ def read_fetched(path: Path) -> dict[str, Path]:
 def _how_to_get(description: Description, missing: list[str], places: list[Path]) -> str:
     lines = [f"{description.name} ({description.title}) is not here. Missing:"]
     lines += [f"  {name}" for name in missing]
-    lines += ["Looked in:", *(f"  {place}" for place in places), "They can be had from:"]
+    if folders := description.class_folders:
+        lines += [f"  {'or ' if missing else ''}class folders in {'/ and '.join(folders.names)}/"]
+    lines += ["Looked in:", *(f"  {place}" for place in places)]
+    lines += ["They can be had from:"] if description.homepage else []
     for place in description.sources:
         if place.package:
             lines.append(f"  the system package {place.package}, which fills {place.folder}")
         if place.address:
             lines.append(f"  {place.address}")
+    lines += [f"  {description.homepage}"] if description.homepage else []
+    lines += [f"Terms: {description.terms}"] if description.terms else []
     lines += [
-        f"  {description.homepage}",
-        f"Terms: {description.terms}",
         f"Put them in {FOLDER / description.name}, or name their folder with",
         f"  anyslice data fetch {description.name} --source FOLDER",
         "The quick scale needs no download.",

@@ -36,11 +36,12 @@ from anyslice.datasets.dataset import (
     check_part,
     shares,
 )
+from anyslice.datasets.decoding import decode
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.index import NAME as INDEX
 from anyslice.datasets.index import read_index
 from anyslice.datasets.labelled import ImageFile
-from anyslice.datasets.manifest import Manifest
+from anyslice.datasets.manifest import Manifest, images_of
 from anyslice.datasets.splits import read_split
 
 SHORTER_SIDE = (256 / 224, 480 / 224)
@@ -130,7 +131,7 @@ class FileDataset(PreparedDataset):
         manifest = self.manifest
         normalise = Normalisation.of(manifest.mean, manifest.std, manifest.image_size, device)
         decoder = Decoder(
-            self.folder / (manifest.images or ""),
+            images_of(self.folder),
             self._parts[part],
             manifest.image_size,
             manifest.image_channels,
@@ -281,18 +282,15 @@ class Decoder(torch.utils.data.Dataset[Decoded]):
         channels: int,
         draw: Draw | None,
     ) -> None:
-        self.root, self.files, self.size = root, files, size
-        self.mode = {1: "L", 3: "RGB"}[channels]
+        self.root, self.files, self.size, self.channels = root, files, size, channels
         self.draw = draw
 
     def __getitem__(self, index: int) -> Decoded:
         """See Decoded."""
-        path = self.root / self.files.paths[index].decode()
         try:
-            with Image.open(path) as file:
-                image = file.convert(self.mode)
-        except (OSError, SyntaxError, ValueError) as error:
-            return f"{path} cannot be decoded: {error}"
+            image = decode(self.root / self.files.paths[index].decode(), self.channels)
+        except DataError as error:
+            return str(error)
         colour: Colour = np.zeros(3)
         if self.draw:
             image, colour = self.draw(image, index, self.size)

@@ -34,7 +34,7 @@ def summarise(description: Description, folder: Path) -> str:
         "Deviation": ", ".join(f"{value:.4f}" for value in description.std),
         "Labels": " / ".join(map(str, levels)) + (" from fine to coarse" if levels[1:] else ""),
     }
-    lines = [f"{key + ':':11}{value}" for key, value in rows.items()]
+    lines = [f"{key + ':':11}{value}" for key, value in rows.items() if value]
     lines += ["Sources:", *(f"  {place}" for place in _places(description))]
     for name, checksums in description.files.items():
         lines += [f"  {name}", *(f"    {checksum}" for checksum in checksums)]

@@ -87,7 +87,7 @@ def face_of(scale: Scale, name: str) -> Face:
     look = figure if isinstance(figure, CostLook) else CostLook()
     runs = scale.datasets[figure.dataset]
     title = load_description(figure.dataset).title
-    stand_in = "" if title.startswith(runs.role) else f" (stands in for {runs.role})"
+    stand_in = f" (stands in for {runs.stands_in_for})" if runs.stands_in_for else ""
     number = f"Figure {name.removeprefix('fig')}" if name.startswith("fig") else name.capitalize()
     shown = [runs.runs[run] for run in figure.runs]
     # 0 epochs: released weights, only evaluated.

@@ -12,13 +12,15 @@ What lies between x and y exists only in tiles that fit the caches next to the c
     data.py                     what the kernels take and return
     pointwise.py, grouped.py    the passes of 1x1 and of grouped 3x3 convolutions
     norm.py                     what BN needs between them
+    norm_relu.py, rows.py       BN and ReLU alone, at any width
     parts.py                    how a pass sees its tensors, part by part and tile by tile
-    vectors.py                  the innermost loops
+    vectors.py                  what the innermost loops are written with
+    elementwise.py, products.py the innermost loops
     threads.py                  tasks, their compilation and the threads that they run in
 
-Features are (N, H, W, channels) in memory, channels a multiple of LANES: whoever has fewer adds
-zeros. The images are cut into parts, which the threads take one after the other; a part has its own
-sums, so no result depends on the number of threads.
+Features are (N, H, W, channels) in memory. Convolutions take a multiple of LANES channels: whoever
+has fewer adds zeros. The images are cut into parts, which the threads take one after the other; a
+part has its own sums, so no result depends on the number of threads.
 
 Compiled code is kept beside its source (or in the user's cache folder): the 20 seconds or so that
 it takes are spent once on a machine and type of number.

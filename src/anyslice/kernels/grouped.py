@@ -23,6 +23,7 @@ from anyslice.kernels.data import (
     Normalised,
     Upstream,
 )
+from anyslice.kernels.elementwise import activate, fetch, through_relu, upstream
 from anyslice.kernels.norm import room_for_moments, sizes_of
 from anyslice.kernels.parts import (
     TILE,
@@ -36,18 +37,14 @@ from anyslice.kernels.parts import (
     to_moments,
     vector_at,
 )
-from anyslice.kernels.threads import parts_taken, task_at
-from anyslice.kernels.vectors import (
-    activate,
-    fetch,
+from anyslice.kernels.products import (
     grouped,
     grouped_at_one,
     grouped_half,
     grouped_weight,
     grouped_weight_half,
-    through_relu,
-    upstream,
 )
+from anyslice.kernels.threads import parts_taken, task_at
 
 ROWS_KEPT = 4
 
@@ -132,7 +129,7 @@ def _activate_row(x: Any, v: int, scale: Any, shift: Any, row: Any) -> None:
     """relu(scale x + shift) of LANES channels of a row of pixels; the next row is fetched."""
     c, zero, count = v * LANES, x.dtype.type(0), x.shape[0]
     fetch((at(x, c) + count * step(x), step(x), count), zero)
-    places = (1, count, at(scale, c), at(shift, c), at(row, LANES), step(row))
+    places = (LANES, count, at(scale, c), at(shift, c), at(row, LANES), step(row))
     activate((at(x, c), step(x), *places), zero)
 
 
@@ -143,14 +140,15 @@ def _upstream_row(g: Any, y: Any, v: int, gain: Any, slope: Any, offset: Any, ro
     fetch((at(g, c) + count * step(g), step(g), count), zero)
     fetch((at(y, c) + count * step(y), step(y), count), zero)
     parameters = (at(y, c), step(y), at(gain, c), at(slope, c), at(offset, c))
-    upstream((at(g, c), step(g), 1, count, *parameters, at(row, LANES), step(row)), zero)
+    upstream((at(g, c), step(g), LANES, count, *parameters, at(row, LANES), step(row)), zero)
 
 
 @njit
 def _through_relu_row(g: Any, z: Any, x: Any, v: int, mean: Any, sums: Any, products: Any) -> None:
     c = v * LANES
     features = (at(z, LANES), step(z), at(x, c), step(x), at(mean, c), at(sums, c), at(products, c))
-    through_relu((at(g, c), step(g), 1, g.shape[0], *features), g.dtype.type(0))
+    places = (LANES, g.shape[0], *features, at(g, c), step(g))
+    through_relu((at(g, c), step(g), *places), g.dtype.type(0))
 
 
 @njit

@@ -10,7 +10,8 @@ from numba import njit
 from torch import Tensor
 
 from anyslice.kernels import threads
-from anyslice.kernels.data import LANES, Found, Moments, Norm, Normalised, Upstream
+from anyslice.kernels.data import Found, Moments, Norm, Normalised, Upstream
+from anyslice.kernels.elementwise import upstream
 from anyslice.kernels.parts import (
     PARTS,
     TILE,
@@ -25,7 +26,6 @@ from anyslice.kernels.parts import (
     vector_at,
 )
 from anyslice.kernels.threads import parts_taken, task_at
-from anyslice.kernels.vectors import upstream
 
 
 def sizes_of(x: Tensor, **others: int) -> dict[str, int]:
@@ -164,7 +164,7 @@ def _add_residual(task: Any, part: int) -> None:
     y = pixels_of(task.y, task, part, task.inputs)
     residual = pixels_of(task.residual, task, part, task.inputs)
     places = (at(y, 0), step(y), task.gain, task.slope, task.offset, at(g, 0), step(g))
-    rows = (task.inputs // LANES, g.shape[0], *places, at(residual, 0), step(residual))
+    rows = (task.inputs, g.shape[0], *places, at(residual, 0), step(residual))
     upstream((at(g, 0), step(g), *rows), g.dtype.type(0))
 
 

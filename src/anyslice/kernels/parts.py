@@ -6,9 +6,7 @@ from typing import Any
 
 from numba import carray, njit
 
-from anyslice.kernels.data import LANES
-from anyslice.kernels.threads import pointer_to
-from anyslice.kernels.vectors import (
+from anyslice.kernels.elementwise import (
     activate,
     copy,
     distances,
@@ -16,6 +14,7 @@ from anyslice.kernels.vectors import (
     through_relu,
     upstream,
 )
+from anyslice.kernels.threads import pointer_to
 
 PARTS = 16
 """Parts the images are cut into at most: enough for all threads, each large beside a call."""
@@ -58,6 +57,12 @@ def pixels_of(address: int, task: Any, part: int, channels: int) -> Any:
 
 
 @njit
+def rows_of(address: int, task: Any, part: int, channels: int, row: int) -> Any:
+    """The pixels of one part, `row` numbers apart."""
+    return pixels_of(address, task, part, row)[:, :channels]
+
+
+@njit
 def sums_of(address: int, task: Any, part: int, length: int) -> Any:
     """The sums of one part, set to 0."""
     sums = matrix_at(address, task, task.parts, length)[part]
@@ -81,7 +86,7 @@ def at(array: Any, channel: int) -> int:
 @njit
 def step(matrix: Any) -> int:
     """The bytes from pixel to pixel."""
-    return matrix.shape[1] * matrix.itemsize  # type: ignore[no-any-return]
+    return matrix.strides[0]  # type: ignore[no-any-return]
 
 
 @njit
@@ -108,22 +113,25 @@ def copy_tile(source: Any, out: Any) -> None:
 def activate_tile(x: Any, scale: Any, shift: Any, out: Any) -> None:
     """`out = relu(scale x + shift)`."""
     places = (at(scale, 0), at(shift, 0), at(out, 0), step(out))
-    activate((at(x, 0), step(x), x.shape[1] // LANES, x.shape[0], *places), x.dtype.type(0))
+    activate((at(x, 0), step(x), x.shape[1], x.shape[0], *places), x.dtype.type(0))
 
 
 @njit
 def upstream_tile(g: Any, y: Any, gain: Any, slope: Any, offset: Any, out: Any) -> None:
     """`out = gain g + slope y + offset`."""
     parameters = (at(y, 0), step(y), at(gain, 0), at(slope, 0), at(offset, 0))
-    places = (g.shape[1] // LANES, g.shape[0], *parameters, at(out, 0), step(out))
+    places = (g.shape[1], g.shape[0], *parameters, at(out, 0), step(out))
     upstream((at(g, 0), step(g), *places), g.dtype.type(0))
 
 
 @njit
-def through_relu_tile(g: Any, z: Any, x: Any, mean: Any, sums: Any, products: Any) -> None:
-    """Overwrite g by 0 where z = 0; add g to the sums and g (x - mean) to the products."""
+def through_relu_tile(
+    g: Any, z: Any, x: Any, mean: Any, sums: Any, products: Any, out: Any
+) -> None:
+    """`out = g`, 0 where z = 0; add it to the sums, and times x - mean to the products."""
     features = (at(z, 0), step(z), at(x, 0), step(x), at(mean, 0))
-    places = (g.shape[1] // LANES, g.shape[0], *features, at(sums, 0), at(products, 0))
+    results = (at(sums, 0), at(products, 0), at(out, 0), step(out))
+    places = (g.shape[1], g.shape[0], *features, *results)
     through_relu((at(g, 0), step(g), *places), g.dtype.type(0))
 
 
@@ -133,15 +141,15 @@ def take_in(tile: Any, before: int, work: Any, sums: Any, squares: Any) -> None:
 
     The origin, work[0], is the mean of the first tile, so that nothing cancels in the variance.
     """
-    vectors, count, zero = tile.shape[1] // LANES, tile.shape[0], tile.dtype.type(0)
+    channels, count, zero = tile.shape[1], tile.shape[0], tile.dtype.type(0)
     origin, tile_sums, tile_squares = work[0], work[1], work[2]
     places = (at(origin, 0), at(tile_sums, 0), at(tile_squares, 0))
     if before == 0:
         origin[:] = 0
-        distances((at(tile, 0), step(tile), vectors, count, *places), zero)
+        distances((at(tile, 0), step(tile), channels, count, *places), zero)
         for c in range(tile.shape[1]):
             origin[c] = tile_sums[c] / count
-    distances((at(tile, 0), step(tile), vectors, count, *places), zero)
+    distances((at(tile, 0), step(tile), channels, count, *places), zero)
     for c in range(tile.shape[1]):
         sums[c] += tile_sums[c]
         squares[c] += tile_squares[c]

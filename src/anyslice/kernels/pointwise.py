@@ -38,8 +38,8 @@ from anyslice.kernels.parts import (
     upstream_tile,
     vector_at,
 )
+from anyslice.kernels.products import product, product_of_half, product_of_row
 from anyslice.kernels.threads import parts_taken, pointer_to, task_at
-from anyslice.kernels.vectors import product, product_of_half, product_of_row
 
 
 def forward(x: Tensor, norm: Normalised, conv: Pointwise) -> tuple[Tensor, Moments]:
@@ -218,7 +218,7 @@ def _backward(task: Any, part: int) -> None:
         out_tile[:] = 0
         others = (tile_after(x, start, pieces), tile_after(out, start, pieces))
         _add_product(g_tile, weight, reach_back, out_tile, others)
-        through_relu_tile(out_tile, z_tile, x_tile, mean, sums, products)
+        through_relu_tile(out_tile, z_tile, x_tile, mean, sums, products, out_tile)
 
 
 def _run_forward(pointer: Any) -> None:

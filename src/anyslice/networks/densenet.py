@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from anyslice.config.families import check_network
 from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import make_head
+from anyslice.networks.norm import bn_relu
 
 STAGES = 3
 BOTTLENECK = 4
@@ -38,8 +38,8 @@ class DenseLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_width, H, W) to (N, in_width + growth, H, W)."""
-        inner = self.conv1(F.relu(self.norm1(x)))
-        return torch.cat([x, self.conv2(F.relu(self.norm2(inner)))], dim=1)
+        inner = self.conv1(bn_relu(x, self.norm1))
+        return torch.cat([x, self.conv2(bn_relu(inner, self.norm2))], dim=1)
 
 
 class Transition(nn.Sequential):

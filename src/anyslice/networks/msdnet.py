@@ -24,28 +24,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
-import torch
 from torch import Tensor, nn
 
 from anyslice.config.families import LARGEST_SMALL_IMAGE, check_network
 from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.networks.grid import IMAGE, Bottleneck, Cell, ConvNormReLU, DenseCell, Grid
 from anyslice.networks.heads import Head, global_average, make_head
 
 StepMode = Literal["even", "growing"]
 Prune = Literal["max", "min"]
 HeadName = Literal["one-layer", "original"]
-
-
-class Cell(NamedTuple):
-    """A place in the grid."""
-
-    column: int
-    scale: int
-
-
-IMAGE = Cell(-1, 0)
 
 
 @dataclass(frozen=True)
@@ -59,46 +49,6 @@ class Column:
     finest: int
     in_width: int
     out_width: int
-
-
-class ConvNormReLU(nn.Sequential):
-    """Convolution, BN, ReLU."""
-
-    def __init__(self, in_width: int, out_width: int, kernel: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(in_width, out_width, kernel, stride, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(out_width),
-            nn.ReLU(),
-        )
-
-
-class Bottleneck(nn.Sequential):
-    """1x1 to at most `factor` times the output's width, then 3x3, each with BN and ReLU."""
-
-    def __init__(self, in_width: int, out_width: int, factor: int, stride: int) -> None:
-        inner = min(in_width, factor * out_width)
-        super().__init__(
-            ConvNormReLU(in_width, inner, 1), ConvNormReLU(inner, out_width, 3, stride)
-        )
-
-
-class DenseCell(nn.Module):
-    """New features appended to those of the same scale, half of them from the next finer scale.
-
-    Args:
-        same: makes the features from this scale.
-        down: makes those from the next finer scale; None where there is none.
-    """
-
-    def __init__(self, same: nn.Module, down: nn.Module | None) -> None:
-        super().__init__()
-        self.same = same
-        self.down = down
-
-    def forward(self, x: Tensor, finer: Tensor | None = None) -> Tensor:
-        """(N, width, H, W), with the finer (N, width', 2H, 2W), to (N, width + growth, H, W)."""
-        new = [] if self.down is None else [self.down(finer)]
-        return torch.cat([x, *new, self.same(x)], dim=1)
 
 
 class OriginalHead(nn.Module):
@@ -117,32 +67,6 @@ class OriginalHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, classes)."""
         return cast(Tensor, self.fc(global_average(self.convs(features))))
-
-
-class Grid(nn.Module):
-    """Cells and what each takes its input from; computes no cell that is not asked for."""
-
-    def __init__(self, cells: dict[Cell, nn.Module], sources: dict[Cell, tuple[Cell, ...]]) -> None:
-        super().__init__()
-        self.sources = sources
-        self.cells = nn.ModuleDict({_key(cell): module for cell, module in cells.items()})
-
-    def compute(self, cells: Sequence[Cell], features: dict[Cell, Tensor]) -> None:
-        """Add the features of `cells` to those computed before."""
-        for cell in cells:
-            inputs = [features[source] for source in self.sources[cell]]
-            features[cell] = self.cells[_key(cell)](*inputs)
-
-    def only(self, cells: Sequence[Cell]) -> Grid:
-        """A copy with some of the cells."""
-        return Grid(
-            {cell: copy.deepcopy(self.cells[_key(cell)]) for cell in cells},
-            {cell: self.sources[cell] for cell in cells},
-        )
-
-
-def _key(cell: Cell) -> str:
-    return f"{cell.column}-{cell.scale}"
 
 
 class Exit(nn.Module):

@@ -6,6 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from anyslice.kernels import norm_relu as fused
+
+
+def bn_relu(features: Tensor, bn: nn.BatchNorm2d) -> Tensor:
+    """relu(bn(features)), as the modules compute it."""
+    if not fused.pays(features, training=bn.training):
+        return F.relu(bn(features))
+    assert bn.num_batches_tracked is not None
+    bn.num_batches_tracked.add_(1)
+    return fused.norm_relu(features, fused.norm_of(bn))
+
 
 def norm_relu(features: Tensor, bn: nn.BatchNorm2d, channels: slice, *, training: bool) -> Tensor:
     """relu(bn(features)) with the given channels of `bn`; (N, channels, H, W) to the same shape."""

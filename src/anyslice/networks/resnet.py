@@ -19,6 +19,7 @@ from anyslice.config.families import check_network
 from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import LinearHead, make_head
+from anyslice.networks.norm import bn_relu
 
 STAGES = 3
 
@@ -43,7 +44,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_width, H, W) to (N, out_width, H / stride, W / stride)."""
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        y = self.bn2(self.conv2(bn_relu(self.conv1(x), self.bn1)))
         return F.relu(self.shortcut(x) + y)
 
 
@@ -86,6 +87,6 @@ class ResNet(FixedBudgetNetwork):
 
     def logits(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
-        x = self.blocks(F.relu(self.bn(self.conv(images))))
+        x = self.blocks(bn_relu(self.conv(images), self.bn))
         out: Logits = self.head(x)
         return out

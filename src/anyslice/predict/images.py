@@ -14,14 +14,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from anyslice.datasets.augmentation import Normalisation
+from anyslice.datasets.decoding import to_mode
 from anyslice.datasets.streaming import resize_and_crop_centre
 from anyslice.jobs.deployment import ImageFormat
 from anyslice.predict.errors import ImageError
 
 Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
 """A file, an image of Pillow, or uint8 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."""
-
-SIXTEEN_BITS = 65535
 
 
 def to_input(pictures: Picture | Iterable[Picture] | Tensor, format: ImageFormat) -> Tensor:
@@ -91,7 +90,7 @@ def open_upright(picture: Picture, format: ImageFormat) -> Image.Image:
             image = _open(picture)
             if 0 in image.size:
                 raise ImageError(f"{name} has no pixels: it is {image.width}x{image.height}")
-            return _in_mode(ImageOps.exif_transpose(image), format, name)
+            return to_mode(ImageOps.exif_transpose(image), format.channels)
     except FileNotFoundError:
         raise ImageError(f"there is no file {name}") from None
     except UnidentifiedImageError:
@@ -128,31 +127,3 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     if 0 in array.shape:
         raise ImageError(f"an array of pixels has no pixels: {array.shape}")
     return Image.fromarray(array[..., 0] if array.ndim == 3 and channels == 1 else array)
-
-
-def _in_mode(image: Image.Image, format: ImageFormat, name: str) -> Image.Image:
-    """Grey or RGB; transparent pixels take the mean colour of the training images."""
-    mode = {1: "L", 3: "RGB"}[format.channels]
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _eight_bits(image, name)
-    if not image.has_transparency_data:
-        return image.convert(mode)
-    seen = image.convert("RGBA")
-    mean = tuple(round(255 * m) for m in format.mean)
-    behind = Image.new("RGBA", image.size, (*(mean * 3)[:3], 255))
-    return Image.alpha_composite(behind, seen).convert(mode)
-
-
-def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """A grey image of 16-bit, 32-bit or real numbers with 8 bits; Pillow would cut values off.
-
-    Integers are read as 16-bit ones, real numbers as 0 black and 1 white.
-    """
-    values = np.array(image).astype(np.float64)
-    white = 1 if image.mode == "F" else SIXTEEN_BITS
-    if not (0 <= values.min() and values.max() <= white):
-        raise ImageError(
-            f"{name} has grey values from {values.min():g} to {values.max():g}; in its format "
-            f"{image.mode} they must be from 0, black, to {white}, white"
-        )
-    return Image.fromarray(np.round(values * 255 / white).astype(np.uint8))

@@ -18,14 +18,10 @@ from tqdm import tqdm
 from anyslice.config.dataset import Description
 from anyslice.datasets.errors import DataError
 from anyslice.datasets.formats.archives import open_tar, read_member, unpack
-from anyslice.datasets.formats.class_folders import read_class_folders
-from anyslice.datasets.labelled import ImageFile
 
 TRAIN = "ILSVRC2012_img_train.tar"
 VAL = "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
-PARTS = {"train": "train", "val": "test"}
-"""Folder of each part of the images."""
 
 
 class DevelopmentKit(NamedTuple):
@@ -108,16 +104,3 @@ def _number(member: tarfile.TarInfo, archive: Path, images: int) -> int:
             f"ILSVRC2012_val_{images:08}.JPEG"
         )
     return int(digits)
-
-
-def list_images(root: Path, class_ids: Sequence[str]) -> list[ImageFile]:
-    """The images that `unpack_images`, or the user, has put into folders.
-
-    Raises:
-        DataError: if a folder is missing or one too many.
-    """
-    return [
-        file
-        for folder, part in PARTS.items()
-        for file in read_class_folders(root, folder, class_ids, part)
-    ]

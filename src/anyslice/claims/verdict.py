@@ -1,0 +1,97 @@
+"""What became of a claim: the one record of which the table and every page is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import isnan, nan
+from pathlib import Path
+
+import pandas as pd
+
+from anyslice.analysis.statistics import Estimate
+from anyslice.files import write_atomically
+
+HOLDS = "holds"
+UNDECIDED = "undecided"
+CONTRADICTED = "contradicted"
+AGREES = "value agrees"
+DIFFERS = "value differs"
+NOT_COMPARED = "value not compared"
+NOT_MEASURABLE = "not measurable at this scale"
+INFORMATION = "information"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One claim of the paper, what was measured, and what follows; a row of claims.csv.
+
+    Attributes:
+        claim: its name.
+        place, figure, quantity, unit: what the paper says it of.
+        paper: its number, or the two ends of its range; empty if it states a direction alone.
+        measured, low, high: with the 95 % interval over seeds (nan of one seed).
+        in_macs: the same counted in MACs, where it was counted as the authors count.
+        seeds: how many.
+        by_seed: measured with each seed alone; "-" where it cannot be.
+        asserted: the direction, such as "> 0".
+        judged_by: what decides on the direction where it is not the measured number itself.
+        judged, judged_low, judged_high: that quantity.
+        direction: HOLDS, UNDECIDED or CONTRADICTED; empty if none is asserted or measurable.
+        value: AGREES, DIFFERS or NOT_COMPARED; empty if the paper has none or it is not measurable.
+        reason: why something is not measurable, compared or decided.
+    """
+
+    claim: str
+    place: str
+    figure: str
+    quantity: str
+    unit: str
+    paper: str
+    measured: float
+    low: float
+    high: float
+    in_macs: str
+    seeds: int
+    by_seed: str
+    asserted: str
+    judged_by: str
+    judged: float
+    judged_low: float
+    judged_high: float
+    direction: str
+    value: str
+    verdict: str
+    reason: str
+
+
+def write_verdicts(verdicts: list[Verdict], path: Path) -> None:
+    """Write claims.csv."""
+    with write_atomically(path) as part:
+        pd.DataFrame(verdicts).to_csv(part, index=False, float_format="%.6g")
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """Read claims.csv."""
+    kinds = {field.name: field.type for field in fields(Verdict)}
+    table = pd.read_csv(path, dtype={n: "str" for n, kind in kinds.items() if kind == "str"})
+    texts = [name for name, kind in kinds.items() if kind == "str"]
+    table[texts] = table[texts].fillna("")
+    return [
+        Verdict(**{str(key): cell for key, cell in row.items()}) for row in table.to_dict("records")
+    ]
+
+
+def said(estimate: Estimate | None, unit: str = "") -> str:
+    """An estimate with its interval, for people."""
+    if estimate is None:
+        return ""
+    return number(estimate.value, estimate.low, estimate.high, unit)
+
+
+def number(value: float, low: float = nan, high: float = nan, unit: str = "") -> str:
+    """A number with its interval, if it has one, for people; nothing for nan."""
+    if isnan(value):
+        return ""
+    ends = [f"{low:.4g}", f"{high:.4g}"]
+    spread = "" if isnan(low) or ends[0] == ends[1] else f" [{', '.join(ends)}]"
+    return f"{value:.4g}{spread} {unit}".strip()

@@ -1,0 +1,88 @@
+"""BN and ReLU as one operation, for training on CPUs.
+
+PyTorch's BN of channels_last features is slow where they have few channels (its threads write to
+the same cache lines), and ReLU passes over the memory once more, forward and back. Here each
+direction takes two passes: one for the sums that BN needs, one for the result.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.overrides import has_torch_function
+
+from anyslice.kernels.data import Norm
+
+SMALLEST = 1 << 15
+"""Elements of x up to which the plain modules are faster: there the calls count, not memory."""
+
+
+def pays(x: Tensor, *, training: bool) -> bool:
+    """Whether `norm_relu` is applicable to x, and faster than the plain modules.
+
+    Not in reduced precision, for which there are no kernels, nor while someone overrides torch's
+    functions, as training in several processes does for BN. NUMBA_DISABLE_JIT switches it off too.
+    """
+    return (
+        training
+        and x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled("cpu")
+        and x.numel() > SMALLEST
+        and x.stride(1) == 1
+        and not x.is_contiguous()
+        and not has_torch_function((x,))
+        and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+    )
+
+
+def norm_of(bn: nn.BatchNorm2d) -> Norm:
+    """What a BN layer holds."""
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
+    return Norm(bn.weight, bn.bias, bn.running_mean, bn.running_var, bn.momentum or 0.0, bn.eps)
+
+
+def norm_relu(x: Tensor, norm: Norm) -> Tensor:
+    """relu(bn(x)) in training mode, (N, C, H, W) with the channels of a pixel side by side.
+
+    Args:
+        x: (N, C, H, W); nothing is copied if its channels lie side by side too.
+        norm: running statistics are updated as by `nn.BatchNorm2d`.
+    """
+    return cast(Tensor, _NormReLU.apply(x, norm.weight, norm.bias, norm))
+
+
+class _NormReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, _weight: Tensor, _bias: Tensor, norm: Norm) -> Tensor:
+        # Importing takes half a second, which whoever does not train need not wait.
+        from anyslice.kernels import rows
+        from anyslice.kernels.norm import normalise
+
+        x = rows.rows(features)
+        times = rows.pixels_side_by_side(x)
+        normalised = normalise(rows.as_images(x), rows.moments(x, times), norm)
+        y = x.new_empty(x.shape)
+        rows.activate(x, normalised, y, times)
+        ctx.save_for_backward(x)
+        ctx.normalised, ctx.shape = normalised, features.shape
+        return rows.as_features(y, features.shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        from anyslice.kernels import rows
+        from anyslice.kernels.norm import upstream_of
+
+        (x,) = ctx.saved_tensors
+        g = rows.rows(grad)
+        times = min(rows.pixels_side_by_side(x), rows.pixels_side_by_side(g))
+        found = rows.through_relu(g, x, ctx.normalised, times)
+        known, weight, bias = upstream_of(rows.as_images(x), found, ctx.normalised)
+        rows.take_upstream(found.g, known._replace(y=x), rows.pixels_side_by_side(x))
+        return rows.as_features(found.g, ctx.shape), weight, bias, None
