@@ -32,6 +32,13 @@ def test_it_has_what_it_does_not_say_from_the_other(extended):
     assert mine.figures == quick.figures
 
 
+def test_what_extends_the_papers_scale_is_not_the_papers_setting(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    (tmp_path / "mine.yaml").write_text("extends: paper\nrecipe: {epochs: 10}\n")
+    assert load_scale("paper").paper_setting
+    assert not load_scale(str(tmp_path / "mine.yaml")).paper_setting
+
+
 def test_null_takes_a_key_away(extended):
     assert "fig3a" not in extended("figures: {fig3a: null}\n").figures
 

@@ -9,6 +9,8 @@ from typing import Any
 from anyslice.config.checked_yaml import ParameterError, read_mapping
 
 EXTENDS = "extends"
+OF_ITSELF = ("paper_setting",)
+"""Keys that a file says of itself, so that one that extends it does not say so too."""
 CHOSEN_BY = ("name", "kind")
 """Keys that say what the other keys of a mapping mean: a network's family, a figure's kind."""
 
@@ -33,6 +35,8 @@ def read_layers(scale: str, folder: Path) -> list[Layer]:
         if path in [earlier for earlier, _ in layers]:
             raise ParameterError(f"{layers[-1][0]}: key {EXTENDS!r}: {found!r} extends this file")
         raw = _read(path, folder)
+        if layers:
+            raw = {key: value for key, value in raw.items() if key not in OF_ITSELF}
         found = raw.pop(EXTENDS, None)
         if found is not None and not isinstance(found, str):
             raise ParameterError(f"{path}: key {EXTENDS!r}: the name of a scale is needed")
