@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -183,13 +183,6 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
-
-
-def bench(names: tuple[str, ...], rounds: int) -> Iterator[tuple[str, Speed]]:
-    """The speeds of some of CIFAR_SIZES, one by one as they are known."""
-    for name in names:
-        network, hyperparameters = CIFAR_SIZES[name]
-        yield name, measure(network, hyperparameters, rounds)
 
 
 def as_json(speeds: Mapping[str, Speed]) -> dict[str, Any]:
