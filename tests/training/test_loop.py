@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from anyslice.config.families import IResNeXtParams, ISResNeXtParams
 from anyslice.config.scale import Run, load_scale
 from anyslice.datasets import Batch, open_dataset
+from anyslice.errors import DivergedError
 from anyslice.networks import build
 from anyslice.training.loop import learning_rate, train
 from anyslice.training.loss import joint_backward, labels_by_level
@@ -122,7 +123,7 @@ def test_the_last_epoch_is_kept_when_asked(run):
 
 def test_a_diverging_training_stops_and_says_where(run):
     wild = replace(run, recipe=replace(run.recipe, learning_rate=1e30))
-    with pytest.raises(FloatingPointError, match=r"sub-network 1 .* step 2 of epoch 1 .*1e\+30"):
+    with pytest.raises(DivergedError, match=r"sub-network 1 .* step 2 of epoch 1 .*1e\+30"):
         train(wild, Stripes(), seed=1, device=CPU)
 
 
@@ -132,7 +133,7 @@ def test_a_last_step_that_diverges_is_noticed_too(run):
             state.network.stem.conv.weight.data[0] = float("inf")
 
     last = replace(run, recipe=replace(run.recipe, selection="last"))
-    with pytest.raises(FloatingPointError, match=r"stem\.conv\.weight .* not finite"):
+    with pytest.raises(DivergedError, match=r"stem\.conv\.weight .* not finite"):
         train(last, Stripes(), seed=1, device=CPU, session=Spoil())
 
 

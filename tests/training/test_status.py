@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from anyslice.cli.main import main
+from anyslice.errors import DivergedError
 from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.progress import LiveLine, Pace, TensorBoard
@@ -143,7 +144,7 @@ def test_a_diverged_one_is_failed_with_its_message(short, folders, status):
     scale = replace(
         short, datasets={"fashion-mnist-short": replace(dataset, runs={"is-resnext": wild})}
     )
-    with pytest.raises(FloatingPointError):
+    with pytest.raises(DivergedError):
         run_training(scale, RUN, 1, folders, Interrupts())
     assert status().state == "failed"
     assert "the training diverged" in status().detail

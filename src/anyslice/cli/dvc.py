@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.errors import AnysliceError
 
 
 @click.command("dvc-yaml")
@@ -21,7 +22,7 @@ def dvc_yaml(scale: str, check: bool) -> None:
     if not check:
         path.write_text(text, encoding="utf-8")
     elif not path.exists() or path.read_text(encoding="utf-8") != text:
-        raise ValueError(
+        raise AnysliceError(
             f"{path} is not what the Snakefile says for the scale {scale}; "
             f"write it anew: anyslice dvc-yaml --scale {scale}"
         )

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from anyslice.errors import AnysliceError
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 scale_option = click.option(
@@ -19,7 +21,7 @@ scale_option = click.option(
 
 
 def fail_clearly(verb: F) -> F:
-    """Turn the errors a user can cause into one message and exit status 1."""
+    """Turn the errors a person can put right into one line and exit status 1."""
 
     @functools.wraps(verb)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -27,7 +29,7 @@ def fail_clearly(verb: F) -> F:
             return verb(*args, **kwargs)
         except BrokenPipeError:
             raise  # by `| head`: click ends quietly
-        except (ValueError, OSError, FloatingPointError) as error:
+        except (AnysliceError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
     return wrapper  # type: ignore[return-value]

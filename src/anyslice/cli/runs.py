@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.errors import AnysliceError
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 results_option = click.option(
@@ -76,7 +77,7 @@ def remove(run: str, scale: str, results: Path | None, work: Path, yes: bool) ->
     folder = results or Path("results") / loaded.name
     places = places_of(loaded, run, folder, work)
     if not places:
-        raise ValueError(f"there is nothing of a run {run!r} in {folder} and {work}")
+        raise AnysliceError(f"there is nothing of a run {run!r} in {folder} and {work}")
     if not yes:
         click.confirm(f"remove {' '.join(map(str, places))}?", abort=True)
     remove_run(loaded, run, folder, work)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.errors import AnysliceError
 
 if TYPE_CHECKING:
     from anyslice.jobs.interrupt import Interrupts
@@ -161,14 +162,14 @@ def _folders(
     not speak of it.
 
     Raises:
-        ValueError: if a changed run would take the place of the study's.
+        AnysliceError: if a changed run would take the place of the study's.
     """
     study = Path("results") / scale / "runs" / run / f"seed{seed}"
     tried = Path("work/tried") / scale / run / " ".join(settings).replace("/", "_") / f"seed{seed}"
     chosen = output or (tried if settings else study)
     of_study = chosen.resolve() == study.resolve()
     if settings and of_study:
-        raise ValueError(f"--set changes the run, and {chosen} is for what the scale says")
+        raise AnysliceError(f"--set changes the run, and {chosen} is for what the scale says")
     if output is None:
         click.echo(f"results: {chosen}")
     place = hashlib.sha256(str(chosen.resolve()).encode()).hexdigest()[:16]

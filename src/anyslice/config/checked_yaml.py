@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from anyslice.errors import AnysliceError
+
 T = TypeVar("T")
 
 
-class ParameterError(ValueError):
+class ParameterError(AnysliceError):
     """A parameter file says something that cannot be; the message names file, key and choices."""
 
 

@@ -348,7 +348,7 @@ def parse_network(value: Any) -> NetworkParams:
     """The hyper-parameters that a mapping in a file gives, as the dataclass of its family.
 
     Raises:
-        ValueError: if they are none.
+        AnysliceError: if they are none.
     """
     if isinstance(value, NetworkParams):
         return value

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from anyslice.datasets.manifest import Manifest
+from anyslice.errors import AnysliceError
 
 PARTS = ("train", "validation", "test")
 
@@ -74,7 +75,7 @@ class Dataset(Protocol):
         """Whole batches in the training images.
 
         Raises:
-            ValueError: if there is none.
+            AnysliceError: if there is none.
         """
 
     def train_batches(
@@ -105,7 +106,7 @@ class Dataset(Protocol):
             world: the number of shares.
 
         Raises:
-            ValueError: if there is no whole batch or it cannot be shared evenly.
+            AnysliceError: if there is no whole batch or it cannot be shared evenly.
         """
 
     def eval_batches(
@@ -150,7 +151,7 @@ class PreparedDataset:
         """See Dataset."""
         images = self.counts["train"]
         if not 1 <= batch_size <= images:
-            raise ValueError(f"batch size {batch_size} does not fit {images} training images")
+            raise AnysliceError(f"batch size {batch_size} does not fit {images} training images")
         return images // batch_size
 
 
@@ -166,10 +167,10 @@ def shares(
     """The positions in the epoch of a rank's share of each batch from `start_step` on.
 
     Raises:
-        ValueError: if a batch cannot be shared evenly.
+        AnysliceError: if a batch cannot be shared evenly.
     """
     if batch_size % world or not 0 <= rank < world:
-        raise ValueError(f"a batch of {batch_size} has no share {rank} of {world} equal ones")
+        raise AnysliceError(f"a batch of {batch_size} has no share {rank} of {world} equal ones")
     size = batch_size // world
     for step in range(start_step, steps):
         start = step * batch_size + rank * size

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anyslice.datasets.errors import DataError
+from anyslice.errors import AnysliceError
 
 _SIXTEEN_BITS = 65535
 
@@ -39,7 +40,7 @@ def to_mode(image: Image.Image, channels: int) -> Image.Image:
     """The image as one of 8 bits, grey or RGB; transparent pixels become black.
 
     Raises:
-        ValueError: if what is black and white cannot be told from its values.
+        AnysliceError: if what is black and white cannot be told from its values.
     """
     mode = {1: "L", 3: "RGB"}[channels]
     if image.mode.startswith("I") or image.mode == "F":
@@ -58,7 +59,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.array(image).astype(np.float64)
     white = 1 if image.mode == "F" else _SIXTEEN_BITS
     if not (0 <= values.min() and values.max() <= white):
-        raise ValueError(
+        raise AnysliceError(
             f"it has grey values from {values.min():g} to {values.max():g}; in its format "
             f"{image.mode} they must be from 0, black, to {white}, white"
         )

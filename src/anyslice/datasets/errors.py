@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from anyslice.errors import AnysliceError
 
-class DataError(ValueError):
+
+class DataError(AnysliceError):
     """The message names the file, what is wrong with it and what would be right."""

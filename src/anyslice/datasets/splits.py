@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
 
 NAME = "split.json"
@@ -23,10 +24,10 @@ def draw(images: int, held_out: int, seed: int, part: str = "validation") -> lis
         part: for which they are held out; each part has a draw of its own.
 
     Raises:
-        ValueError: if there are not more images than are to be held out.
+        AnysliceError: if there are not more images than are to be held out.
     """
     if not 0 <= held_out < images:
-        raise ValueError(f"cannot hold out {held_out} of {images} images")
+        raise AnysliceError(f"cannot hold out {held_out} of {images} images")
     ranked = sorted(range(images), key=lambda index: _rank(part, seed, index))
     return sorted(ranked[:held_out])
 

@@ -56,7 +56,7 @@ def draw_figure(scale: Scale, name: str, results: Path, output: Path | None = No
     Raises:
         ParameterError: if the scale has no such figure.
         FileNotFoundError: if a training or its FLOPs are missing.
-        ValueError: if `output` has another ending.
+        AnysliceError: if `output` has another ending.
     """
     paths = [output] if output else pdf_and_png(results / name)
     if name in DIAGRAMS:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from anyslice.config.scale import Scale
+from anyslice.errors import AnysliceError
 from anyslice.figures.style import PAGE, Face, print_style
 from anyslice.jobs.status import training_folder
 
@@ -32,7 +33,7 @@ def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataF
         percent).
 
     Raises:
-        ValueError: if no training of a run is finished.
+        AnysliceError: if no training of a run is finished.
     """
     found = []
     for name in runs:
@@ -43,7 +44,7 @@ def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataF
             if (path := training_folder(results, name, seed) / "history.csv").exists()
         }
         if not histories:
-            raise ValueError(
+            raise AnysliceError(
                 f"no training of {name} is finished: there is no "
                 f"{results}/runs/{name}/seed<n>/history.csv"
             )

@@ -14,6 +14,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from anyslice.config.look import AxisScale, Cost, Style
+from anyslice.errors import AnysliceError
 from anyslice.files import write_atomically
 
 COLUMN = 3.5
@@ -92,11 +93,11 @@ def save(figure: Figure, *paths: Path) -> None:
     """Write PDF, SVG or PNG (200 dpi) atomically, the same bytes for the same figure.
 
     Raises:
-        ValueError: if a file's ending is none of WITHOUT_DATE.
+        AnysliceError: if a file's ending is none of WITHOUT_DATE.
     """
     for path in paths:
         if path.suffix not in WITHOUT_DATE:
-            raise ValueError(f"{path}: a figure is written as {', '.join(WITHOUT_DATE)}")
+            raise AnysliceError(f"{path}: a figure is written as {', '.join(WITHOUT_DATE)}")
     with print_style():
         for path in paths:
             with write_atomically(path) as temporary:

@@ -16,6 +16,7 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, write_atomically, write_json
 from anyslice.jobs.identity import Identity
 
@@ -30,7 +31,7 @@ class Checkpoint:
     numbers: dict[str, Any]
 
 
-class DamagedError(Exception):
+class DamagedError(AnysliceError):
     """A checkpoint is not what was written."""
 
 
@@ -70,7 +71,7 @@ class Checkpoints:
         Damaged ones are renamed, so that they neither count among the last two nor are tried again.
 
         Raises:
-            ValueError: if it is a checkpoint of another run, seed, parameters, data or code.
+            AnysliceError: if it is a checkpoint of another run, seed, parameters, data or code.
         """
         messages: list[str] = []
         for path in reversed(self._paths()):
@@ -134,7 +135,7 @@ class Checkpoints:
     def _check_identity(self, path: Path, found: dict[str, Any]) -> None:
         differing = self._differences(found)
         if differing:
-            raise ValueError(
+            raise AnysliceError(
                 f"{path} is a checkpoint of another training: it differs in "
                 f"{' and '.join(differing)} (it is of {found.get('run')} seed {found.get('seed')}, "
                 f"this is {self.identity.run} seed {self.identity.seed}). Remove {path.parent} to "

@@ -8,20 +8,22 @@ from pathlib import Path
 
 import torch
 
+from anyslice.errors import AnysliceError
+
 
 def choose_device(gpus: int) -> torch.device:
     """The GPU of this process, or the CPU if `gpus` of its run is 0.
 
     Raises:
-        ValueError: if there is no GPU, or not one for each process on this machine.
+        AnysliceError: if there is no GPU, or not one for each process on this machine.
     """
     if gpus == 0:
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise ValueError("the run trains on GPUs (`gpus`), but torch sees none; set it to 0")
+        raise AnysliceError("the run trains on GPUs (`gpus`), but torch sees none; set it to 0")
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if processes > torch.cuda.device_count():
-        raise ValueError(
+        raise AnysliceError(
             f"{processes} processes train together, each on a GPU of its own, but torch sees "
             f"{torch.cuda.device_count()}; lower `gpus` of the run, or --processes"
         )

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from anyslice.errors import AnysliceError
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -47,7 +48,7 @@ def own_gpus(
 
     Raises:
         Interrupted: if asked to stop while waiting.
-        ValueError: if there are fewer GPUs than needed.
+        AnysliceError: if there are fewer GPUs than needed.
         OSError: if locks cannot be written.
     """
     if count == 0:
@@ -55,7 +56,7 @@ def own_gpus(
         return
     devices = allowed_devices()
     if len(devices) < count:
-        raise ValueError(_too_few(count, devices))
+        raise AnysliceError(_too_few(count, devices))
     job = os.environ.get("SLURM_JOB_ID")
     if job is not None and len(devices) == count:
         yield

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from anyslice.config.outside import module_file
+from anyslice.errors import AnysliceError
 
 PACKAGE = Path(__file__).parent.parent
 ROOMS = ("datasets", "kernels", "networks", "training")
@@ -72,7 +73,7 @@ def code_of(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
             continue
         file = file_of(name, package)
         if file is None:
-            raise ValueError(f"there is no module {name!r} in {Path.cwd()} or PYTHONPATH")
+            raise AnysliceError(f"there is no module {name!r} in {Path.cwd()} or PYTHONPATH")
         found[name] = code_sha256(file)
         to_read += imports_of(file, package)
         if not name.endswith(".py"):

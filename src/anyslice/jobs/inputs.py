@@ -9,6 +9,7 @@ from anyslice.config.scale import Run, Scale
 from anyslice.datasets import open_dataset
 from anyslice.datasets.dataset import Dataset
 from anyslice.datasets.manifest import Manifest, read_manifest
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import LabelLevel
 from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of
@@ -72,7 +73,7 @@ def read_inputs(
         inexact: options that change results, part of the identity.
 
     Raises:
-        ValueError: if the label levels do not fit the run or the data set.
+        AnysliceError: if the label levels do not fit the run or the data set.
         OSError: if something cannot be read.
     """
     run = scale.run(name)
@@ -103,7 +104,7 @@ def label_levels_of(run: Run, data: Path, taxonomy: Path | None) -> list[LabelLe
         taxonomy: a taxonomy.json, or None for the levels that the data set itself defines.
 
     Raises:
-        ValueError: if a hierarchy has one level only, or the taxonomy is of other classes.
+        AnysliceError: if a hierarchy has one level only, or the taxonomy is of other classes.
     """
     manifest = read_manifest(data, verify=False)
     if run.hierarchy and taxonomy is not None:
@@ -118,9 +119,11 @@ def label_levels_of(run: Run, data: Path, taxonomy: Path | None) -> list[LabelLe
         return levels[:1]
     source = taxonomy or data
     if any(len(level.labels) != len(manifest.classes) for level in levels):
-        raise ValueError(f"{source} does not label the {len(manifest.classes)} classes of {data}")
+        raise AnysliceError(
+            f"{source} does not label the {len(manifest.classes)} classes of {data}"
+        )
     if len(levels) < 2:
-        raise ValueError(
+        raise AnysliceError(
             f"the run is hierarchical, but {source} has one label level only; give --taxonomy"
         )
     return levels

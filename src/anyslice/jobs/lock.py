@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, write_json
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 
@@ -22,14 +23,14 @@ def sole_process(folder: Path) -> Iterator[None]:
     """Hold a folder's lock, which the system frees when the process ends in whatever way.
 
     Raises:
-        ValueError: if another process holds it, naming it.
+        AnysliceError: if another process holds it, naming it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise ValueError(
+        raise AnysliceError(
             f"{folder} is in use by {_owner(folder)}: this training is running already. "
             "Wait for it or stop it; nothing was changed."
         ) from None

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from anyslice.config.families import NetworkParams
 from anyslice.config.scale import Run
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, sha256, write_atomically, write_json
 from anyslice.jobs.deployment import Deployment
 from anyslice.jobs.identity import Identity
@@ -70,13 +71,13 @@ def is_finished(folder: Path, identity: Identity) -> bool:
     """Whether the folder holds the result of exactly this training.
 
     Raises:
-        ValueError: if it holds the result of another run or seed.
+        AnysliceError: if it holds the result of another run or seed.
     """
     if not (folder / METRICS).exists():
         return False
     found = read_json(folder / METRICS)
     if (found.get("run"), found.get("seed")) != (identity.run, identity.seed):
-        raise ValueError(
+        raise AnysliceError(
             f"{folder} holds the result of {found.get('run')} seed {found.get('seed')}, not of "
             f"{identity.run} seed {identity.seed}; choose another --output. Nothing was changed."
         )

@@ -61,8 +61,8 @@ def run_training(
 
     Raises:
         Interrupted: if it was asked to stop; the same call goes on.
-        FloatingPointError: if it diverged.
-        ValueError: if the training is running already, or a folder belongs to another one.
+        DivergedError: if it diverged.
+        AnysliceError: if the training is running already, or a folder belongs to another one.
         OSError: if something cannot be written.
     """
     make_deterministic(scale.threads, options)

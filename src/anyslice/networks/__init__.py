@@ -7,6 +7,7 @@ from typing import Any
 
 from anyslice.config.checked_yaml import check
 from anyslice.config.families import FAMILIES
+from anyslice.errors import AnysliceError
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.initialise import initialise
 
@@ -29,7 +30,7 @@ def build(
         hyperparameters: the network's own, in the paper's letters (L, W, B, C, K).
 
     Raises:
-        ValueError: if the name is unknown, a hyper-parameter cannot work, or the number of
+        AnysliceError: if the name is unknown, a hyper-parameter cannot work, or the number of
             sub-networks is not what the family's row says.
     """
     family = FAMILIES[name]
@@ -41,10 +42,10 @@ def build(
             **hyperparameters,
         )
     except TypeError as error:
-        raise ValueError(f"network {name!r}: {error}") from error
+        raise AnysliceError(f"network {name!r}: {error}") from error
     promised = check(family.params, {"name": name} | hyperparameters, name).subnetworks
     if network.K != promised:
-        raise ValueError(
+        raise AnysliceError(
             f"network {name!r} has {network.K} sub-networks, but its row says {promised}: see "
             f"`subnetworks` of {family.params.__name__}"
         )

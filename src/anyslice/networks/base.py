@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
 
+from anyslice.errors import AnysliceError
+
 Logits = Tensor | tuple[Tensor, ...]
 """Logits of one sub-network: (N, classes), or a tuple of D such tensors, fine to coarse."""
 
@@ -63,14 +65,14 @@ class AnytimeNetwork(nn.Module, ABC):
         logits of `forward(images)[k - 1]`.
 
         Raises:
-            ValueError: if k is not in 1 ... K.
+            AnysliceError: if k is not in 1 ... K.
         """
 
     def dense_subnetwork(self, k: int) -> nn.Module:
         """The same function as `subnetwork(k)` in the fewest calls, though it may multiply zeros.
 
         Raises:
-            ValueError: if k is not in 1 ... K.
+            AnysliceError: if k is not in 1 ... K.
         """
         return self.subnetwork(k)
 
@@ -104,9 +106,9 @@ class AnytimeNetwork(nn.Module, ABC):
         return _refine(steps, images)
 
     def check_k(self, k: int) -> None:
-        """Raise ValueError unless k is in 1 ... K."""
+        """Raise AnysliceError unless k is in 1 ... K."""
         if not 1 <= k <= self.K:
-            raise ValueError(f"there is no sub-network {k}: k must be in 1 ... {self.K}")
+            raise AnysliceError(f"there is no sub-network {k}: k must be in 1 ... {self.K}")
 
 
 def _refine(steps: Sequence[nn.Module], images: Tensor) -> Iterator[Logits]:
@@ -130,6 +132,6 @@ class Standalone(nn.Module):
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise ValueError(message) unless the condition holds: for hyper-parameters."""
+    """Raise AnysliceError(message) unless the condition holds: for hyper-parameters."""
     if not condition:
-        raise ValueError(message)
+        raise AnysliceError(message)

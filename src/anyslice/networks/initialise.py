@@ -32,7 +32,7 @@ def initialise(network: AnytimeNetwork, scheme: Scheme) -> None:
         scheme: see above.
 
     Raises:
-        ValueError: if there is no such scheme.
+        AnysliceError: if there is no such scheme.
     """
     choices = get_args(Scheme)
     require(scheme in choices, f"no initialisation {scheme!r}: choose from {', '.join(choices)}")

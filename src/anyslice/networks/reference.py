@@ -25,7 +25,7 @@ class TorchvisionNetwork(FixedBudgetNetwork):
         image_channels: 3.
 
     Raises:
-        ValueError: if a hyper-parameter cannot work, saying what would.
+        AnysliceError: if a hyper-parameter cannot work, saying what would.
     """
 
     def __init__(

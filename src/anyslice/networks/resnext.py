@@ -130,7 +130,7 @@ class IResNeXt(AnytimeNetwork):
         image_channels: 3 or 1.
 
     Raises:
-        ValueError: if a hyper-parameter cannot work, saying what would.
+        AnysliceError: if a hyper-parameter cannot work, saying what would.
     """
 
     def __init__(

@@ -85,7 +85,7 @@ def output_of(record: Path, folder: Path) -> str:
     """The path of the output that a record is about.
 
     Raises:
-        ValueError: if the file's name is not a record's.
+        AnysliceError: if the file's name is not a record's.
     """
     name = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)
     return urlsafe_b64decode(name).decode()

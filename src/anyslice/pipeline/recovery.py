@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
 from anyslice.pipeline.audit import forget_missing
 
@@ -74,14 +75,14 @@ def remove_stale_lock() -> None:
     """Remove Snakemake's lock of the current folder, which one that was killed has left.
 
     Raises:
-        ValueError: if it belongs to another host, where it may still work.
+        AnysliceError: if it belongs to another host, where it may still work.
     """
     locks = list(LOCKS.iterdir()) if LOCKS.is_dir() else []
     if not locks:
         return
     owner = read_json(OWNER) if OWNER.exists() else {"host": socket.gethostname()}
     if owner["host"] != socket.gethostname():
-        raise ValueError(
+        raise AnysliceError(
             f"a Snakemake works in this folder on {owner['host']}, as process {owner['pid']}: stop "
             "it there. If it was killed, remove its lock by `snakemake --unlock`; then start again."
         )

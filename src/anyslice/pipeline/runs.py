@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anyslice.config.scale import Scale
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
 from anyslice.jobs.identity import Identity
 from anyslice.jobs.kept import KEPT
@@ -38,7 +39,7 @@ def remove_run(scale: Scale, run: str, results: Path, work: Path) -> None:
     """Remove a run's results, FLOPs, resume areas, and Snakemake's records of them.
 
     Raises:
-        ValueError: if a figure shows it, or a training of it runs; nothing is changed.
+        AnysliceError: if a figure shows it, or a training of it runs; nothing is changed.
     """
     _refuse_if_in_use(scale, run, work)
     for place in places_of(scale, run, results, work):
@@ -60,16 +61,16 @@ def rename_run(scale: Scale, old: str, new: str, results: Path, work: Path) -> N
         work: the folder of the resume areas.
 
     Raises:
-        ValueError: if a figure shows the old name, the scale has no run of the new one, there are
-            results of that already, or a training runs; nothing is changed.
+        AnysliceError: if a figure shows the old name, the scale has no run of the new one, there
+            are results of that already, or a training runs; nothing is changed.
     """
     scale.run(new)
     _refuse_if_in_use(scale, old, work)
     if old.partition("/")[0] != new.partition("/")[0]:
-        raise ValueError(f"{old} and {new} are runs of two data sets")
+        raise AnysliceError(f"{old} and {new} are runs of two data sets")
     for place in (results / "runs" / new, work / scale.name / new):
         if place.exists():
-            raise ValueError(f"{place} exists already: remove run {new} first")
+            raise AnysliceError(f"{place} exists already: remove run {new} first")
     trainings = sorted((results / "runs" / old).glob(f"seed*/{METRICS}"))
     areas = [area for area in (work / scale.name / old).glob("seed*/*") if area.is_dir()]
     renamed = {path: _renamed_metrics(path, new) for path in trainings}
@@ -95,11 +96,13 @@ def _refuse_if_in_use(scale: Scale, run: str, work: Path) -> None:
         if run in [f"{figure.dataset}/{shown}" for shown in figure.runs]
     ]
     if figures:
-        raise ValueError(
+        raise AnysliceError(
             f"{scale.path}: {', '.join(figures)} still show {run}: change the file first"
         )
     if process := running_snakemake(Path.cwd()):
-        raise ValueError(f"Snakemake works in this folder, as process {process.pid}: wait for it")
+        raise AnysliceError(
+            f"Snakemake works in this folder, as process {process.pid}: wait for it"
+        )
     for folder in (work / scale.name / run).glob("seed*"):
         with sole_process(folder):
             pass
@@ -109,12 +112,12 @@ def _renamed_metrics(path: Path, run: str) -> dict[str, Any]:
     """A training's metrics.json under the run's new name.
 
     Raises:
-        ValueError: if its key is not that of what it says it is.
+        AnysliceError: if its key is not that of what it says it is.
     """
     metrics: dict[str, Any] = read_json(path)
     identity = _identity_in(metrics)
     if identity.key != metrics["key"]:
-        raise ValueError(f"{path} was written by another version: train it again, or remove it")
+        raise AnysliceError(f"{path} was written by another version: train it again, or remove it")
     return metrics | {"run": run, "key": replace(identity, run=run).key}
 
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from anyslice.errors import AnysliceError
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 
@@ -172,9 +173,9 @@ def onnx_is_installed() -> bool:
 
 
 def require_onnx() -> None:
-    """Raise ValueError unless it is there."""
+    """Raise AnysliceError unless it is there."""
     if not onnx_is_installed():
-        raise ValueError("ONNX is not installed; install it with: pip install 'anyslice[onnx]'")
+        raise AnysliceError("ONNX is not installed; install it with: pip install 'anyslice[onnx]'")
 
 
 def exporter() -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from anyslice.errors import AnysliceError
 
-class RunFolderError(ValueError):
+
+class RunFolderError(AnysliceError):
     """A folder is not that of a finished training, or its files do not belong together."""
 
 
-class ImageError(ValueError):
+class ImageError(AnysliceError):
     """Something is no image, or cannot be brought to the network's format."""
 
 
-class BudgetError(ValueError):
+class BudgetError(AnysliceError):
     """No sub-network fits the budget, or none is as accurate as asked."""

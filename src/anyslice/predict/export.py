@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from anyslice.errors import AnysliceError
 from anyslice.files import write_atomically
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
@@ -36,7 +37,7 @@ def export(run: TrainedRun, part: Part, k: int, path: Path) -> None:
 
     Raises:
         TypeError: if a step of a network is asked for that is not interruptible.
-        ValueError: if there is no sub-network k, or the file does not give the network's logits.
+        AnysliceError: if there is no sub-network k, or the file does not give the network's logits.
     """
     program = program_of(run, part, k)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ def check_file(run: TrainedRun, part: Part, k: int, path: Path) -> None:
     """Compare what a file gives in ONNX Runtime with the network, for one image and for two.
 
     Raises:
-        ValueError: if an output differs by more than TOLERANCE of the largest value.
+        AnysliceError: if an output differs by more than TOLERANCE of the largest value.
     """
     import onnxruntime
 
@@ -135,6 +136,6 @@ def check_file(run: TrainedRun, part: Part, k: int, path: Path) -> None:
             allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
             difference = float(np.abs(ours - expected).max())
             if not difference <= allowed:
-                raise ValueError(
+                raise AnysliceError(
                     f"the exported {part} {k} differs from the network by {difference:.2g}"
                 )

@@ -15,6 +15,7 @@ import torch
 from scipy.special import softmax
 from torch import Tensor
 
+from anyslice.errors import AnysliceError
 from anyslice.predict.cache import cached_path, keep_cached, read_cached
 from anyslice.predict.engine import (
     Engine,
@@ -107,7 +108,7 @@ class AnytimePredictor:
 
         Raises:
             RunFolderError: if it is no such folder or damaged.
-            ValueError: if the engine is not installed or does not run on the device.
+            AnysliceError: if the engine is not installed or does not run on the device.
         """
         run = load_run(Path(folder))
         if threads:
@@ -150,7 +151,7 @@ class AnytimePredictor:
         Raises:
             ImageError: if something is no image.
             BudgetError: if nothing fits, see `below`.
-            ValueError: if several budgets are given, or one that cannot be.
+            AnysliceError: if several budgets are given, or one that cannot be.
         """
         start = time.perf_counter()
         self._check(subnetwork, macs, milliseconds, deadline, confidence, accuracy)
@@ -227,14 +228,14 @@ class AnytimePredictor:
         }
         given = [name for name, value in budgets.items() if value is not None]
         if len(given) > 1:
-            raise ValueError(f"give one budget, not {' and '.join(given)}")
+            raise AnysliceError(f"give one budget, not {' and '.join(given)}")
         for name in ("macs", "milliseconds", "deadline"):
             value = budgets[name]
             if value is not None and not value > 0:
-                raise ValueError(f"{name}={value}: a budget is more than 0")
+                raise AnysliceError(f"{name}={value}: a budget is more than 0")
         for name, share in (("confidence", confidence), ("accuracy", accuracy)):
             if share is not None and not 0 < share <= 1:
-                raise ValueError(f"{name}={share} must be in 0 ... 1, for example 0.9")
+                raise AnysliceError(f"{name}={share} must be in 0 ... 1, for example 0.9")
         if subnetwork is not None:
             self.run.network.check_k(subnetwork)
 
@@ -386,13 +387,15 @@ def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engi
     """The engine of a name for a device.
 
     Raises:
-        ValueError: if it is not installed or does not run there.
+        AnysliceError: if it is not installed or does not run there.
     """
     if name == "torch" or (name == "auto" and (device.type != "cpu" or not onnx_is_installed())):
         return TorchEngine(run.network, device)
     require_onnx()
     if device.type != "cpu":
-        raise ValueError(f"ONNX Runtime is used on the CPU only, not on {device}; use engine torch")
+        raise AnysliceError(
+            f"ONNX Runtime is used on the CPU only, not on {device}; use engine torch"
+        )
 
     return OnnxEngine(partial(_exported, run), torch.get_num_threads())
 

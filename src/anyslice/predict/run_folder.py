@@ -14,6 +14,7 @@ from anyslice.config.checked_yaml import ParameterError, check
 from anyslice.config.families import FAMILIES, TorchvisionParams
 from anyslice.config.outside import FamilyError
 from anyslice.config.scale import Run, hyperparameters
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment
 from anyslice.jobs.results import METRICS, WEIGHTS
@@ -123,7 +124,7 @@ def _check_sizes(trained: TrainedRun) -> None:
     if any(len(of) != K for of in by_subnetwork + by_level) or any(
         len(of_k) != D for of in by_level for of_k in of
     ):
-        raise ValueError(f"it does not describe {K} sub-networks of {D} label levels each")
+        raise AnysliceError(f"it does not describe {K} sub-networks of {D} label levels each")
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from anyslice.errors import AnysliceError
 
-class TaxonomyError(ValueError):
+
+class TaxonomyError(AnysliceError):
     """The message says what was wrong, where, and what would be right."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from anyslice.config.scale import Recipe, Run, hyperparameters
 from anyslice.datasets.dataset import Augmentation, Dataset
+from anyslice.errors import DivergedError
 from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
@@ -82,7 +83,7 @@ def train(
         options: faster execution.
 
     Raises:
-        FloatingPointError: if a loss or a weight is not finite.
+        DivergedError: if a loss or a weight is not finite.
         Interrupted: if the session was asked to stop.
     """
     session = session or Session()
@@ -189,7 +190,7 @@ def train_epoch(
     On a GPU no step waits for the device: losses stay there and are looked at when the epoch ends.
 
     Raises:
-        FloatingPointError: if a loss is not finite, naming step, learning rate and sub-network.
+        DivergedError: if a loss is not finite, naming step, learning rate and sub-network.
     """
     state.network.train()
     device = level_maps.device
@@ -261,8 +262,8 @@ def raise_unless_finite(network: AnytimeNetwork) -> None:
     """Look at the weights once, since the last step's loss does not show what that step did.
 
     Raises:
-        FloatingPointError: naming the first tensor that is not finite.
+        DivergedError: naming the first tensor that is not finite.
     """
     for name, tensor in network.state_dict().items():
         if not tensor.isfinite().all():
-            raise FloatingPointError(f"{name} of the network is not finite: the training diverged")
+            raise DivergedError(f"{name} of the network is not finite: the training diverged")

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from anyslice.errors import AnysliceError
+
 
 @dataclass(frozen=True)
 class Options:
@@ -42,14 +44,14 @@ class Options:
         """Refuse what cannot work.
 
         Raises:
-            ValueError: saying what would.
+            AnysliceError: saying what would.
         """
         if device.type != "cuda" and (self.tf32 or self.cuda_graphs):
-            raise ValueError(
+            raise AnysliceError(
                 "TF32 and CUDA graphs need a GPU: set `gpus` in the scale, or drop them"
             )
         if world > 1 and (self.compile or self.cuda_graphs):
-            raise ValueError(
+            raise AnysliceError(
                 "torch.compile and CUDA graphs work with one process only: BN statistics are "
                 "exchanged between processes inside the network"
             )

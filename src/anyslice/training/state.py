@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from anyslice.errors import DivergedError
 from anyslice.networks.base import AnytimeNetwork
 
 Errors = list[list[float]]
@@ -111,13 +112,13 @@ class State:
             since: the first step to look at.
 
         Raises:
-            FloatingPointError: naming step, learning rate and sub-network of the first one.
+            DivergedError: naming step, learning rate and sub-network of the first one.
         """
         finite = self.losses[since : self.step].isfinite()
         if finite.all():
             return
         step, k = (~finite).nonzero()[0].tolist()
-        raise FloatingPointError(
+        raise DivergedError(
             f"the loss of sub-network {k + 1} is {self.losses[since + step, k].item()} at step "
             f"{since + step + 1} of epoch {self.epoch} (learning rate {self.learning_rate:g}): "
             "the training diverged"
