@@ -58,6 +58,7 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
                     "lost_later": [0.0] * len(costs),
                     "branch_norms": falling_norms(settings.network),
                     "wall_seconds": 10.0 * len(costs),
+                    "execution": {"devices": ["a CPU <of one thread>"]},
                     "parameters": {"recipe": {"epochs": settings.recipe.epochs}},
                 },
             )

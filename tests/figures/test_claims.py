@@ -8,12 +8,14 @@ import math
 import re
 
 import pytest
+from markupsafe import escape
 from synthetic import write_results
 
 from anyslice.analysis.tables import runs_table
 from anyslice.claims.errors import ErrorReduction, SubnetworkError
 from anyslice.claims.judge import Claim, evaluate, load_claims, read_tables
-from anyslice.claims.pages import cells, claims_page, figures_page, summary, write_markdown
+from anyslice.claims.pages import cells, sentence, summary, write_markdown
+from anyslice.claims.report import write_report
 from anyslice.claims.verdict import (
     AGREES,
     CONTRADICTED,
@@ -211,10 +213,30 @@ def test_a_claim_that_is_contradicted_is_shown_as_such(paper, judged, tmp_path):
     write_markdown(list(judged.values()), scale, tmp_path / "claims.md")
     text = (tmp_path / "claims.md").read_text()
     assert re.search(r"Contradicted: .*shared-bn-thinnest", text)
-    for page in (claims_page, figures_page):
-        assert "class='fails'" in page(list(judged.values()), scale)
     row = next(line for line in text.splitlines() if line.startswith("| shared-bn-thinnest"))
     assert "18.7 [18.5, 18.9] %" in row
+
+
+def test_the_report_has_each_figure_with_its_claims_below_it(paper, judged, tmp_path):
+    scale, tables = paper
+    png = tmp_path / "any.png"
+    png.write_bytes(b"a picture")
+    pictures = dict.fromkeys([*scale.figures, "taxonomy-cub"], png)
+    write_report(scale, list(judged.values()), tables["runs"], pictures, tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text()
+    summed, *sections = html.split("<section")[1:]
+    assert escape(summary(list(judged.values()), scale)) in summed
+    assert summed.count("<img") == 1  # Figure 4a
+    assert "a CPU &lt;of one thread&gt;" in summed
+    for name, section in zip(scale.figures, sections, strict=False):
+        assert f'id="{name}"' in section
+        assert section.count("<img") == 1
+        rest_on_it = [verdict for verdict in judged.values() if verdict.figure == name]
+        assert section.count("<li") == len(rest_on_it)
+        for verdict in rest_on_it:
+            assert str(escape(sentence(verdict))) in section
+    assert f"<td>{judged['cub-nodes'].paper}" in html
+    assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=.?https?:", html)
 
 
 def test_verdicts_are_read_back_as_they_were_written(judged, tmp_path):

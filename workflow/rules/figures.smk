@@ -6,12 +6,7 @@ for figure in DIAGRAMS:
             figure
         output:
             pdf=f"results/{figure}.pdf",
-            png=report(
-                f"results/{figure}.png",
-                caption="../report/diagram.rst",
-                category="Figures",
-                labels={"figure": figure},
-            ),
+            png=f"results/{figure}.png",
         log:
             f"results/{figure}.log",
         localrule: True
@@ -60,12 +55,7 @@ for figure in SCALE.figures:
             tex=f"{RESULTS}/{figure}.tex",
         output:
             pdf=f"results/{figure}.pdf",
-            png=report(
-                f"results/{figure}.png",
-                caption=Path(f"{RESULTS}/report/{figure}.rst").absolute(),
-                category="Figures",
-                labels={"figure": figure},
-            ),
+            png=f"results/{figure}.png",
             csv=f"results/{figure}.csv",
             tex=f"results/{figure}.tex",
         log:

@@ -1,5 +1,4 @@
 # What is said of all results together: the table of trainings, the claims, the report.
-PAGES = ["claims", "figures", "runs", "parameters", "packages"]
 
 
 rule list_runs:
@@ -59,51 +58,21 @@ rule claims:
         "(cp {input.csv} {output.csv} && cp {input.md} {output.md}) > {log} 2>&1"
 
 
-rule write_pages:
-    """The pages of the report that are not figures, and the figures' captions."""
+rule report:
+    """One HTML file that needs nothing else: verdicts, figures with their claims, trainings."""
     input:
         claims=f"{RESULTS}/claims.csv",
         runs=f"{RESULTS}/runs.csv",
+        pictures=expand("results/{figure}.png", figure=[*SCALE.figures, *DIAGRAMS])
+        + expand("results/taxonomy-{dataset}.png", dataset=taxonomies()),
     output:
-        pages=[
-            report(
-                f"{RESULTS}/report/{page}.html",
-                category="Tables",
-                labels={"table": page},
-            )
-            for page in PAGES
-        ],
-        captions=expand(f"{RESULTS}/report/{{figure}}.rst", figure=SCALE.figures),
+        "results/report.html",
     log:
-        f"{RESULTS}/report/pages.log",
+        f"{RESULTS}/report.log",
     localrule: True
     params:
         scale=config["scale"],
         parameters=canonical(SCALE),
     shell:
-        "anyslice pages --scale {params.scale:q} > {log} 2>&1"
-
-
-rule study:
-    """Every figure and table of the scale in force: what the report shows."""
-    input:
-        expand("results/{figure}.png", figure=[*DIAGRAMS, *SCALE.figures]),
-        expand("results/taxonomy-{dataset}.png", dataset=taxonomies()),
-        "results/claims.csv",
-        rules.write_pages.output,
-
-
-# Snakemake writes its report when all jobs are done, so a job that is the last asks for it.
-rule report:
-    """One HTML file that needs nothing else: figures, claims, trainings, parameters, run times."""
-    input:
-        rules.study.input,
-    output:
-        "results/report.html",
-    log:
-        f"{RESULTS}/report/report.log",
-    localrule: True
-    params:
-        scale=config["scale"],
-    shell:
-        "snakemake --report {output} --nolock --config scale={params.scale:q} -- study > {log} 2>&1"
+        "anyslice report {input.pictures} --scale {params.scale:q} --claims {input.claims}"
+        " --runs {input.runs} --output {output} > {log} 2>&1"

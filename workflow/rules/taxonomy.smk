@@ -36,12 +36,7 @@ rule taxonomy_figure:
         f"{RESULTS}/taxonomy/{{dataset}}.json",
     output:
         pdf="results/taxonomy-{dataset}.pdf",
-        png=report(
-            "results/taxonomy-{dataset}.png",
-            caption="../report/taxonomy.rst",
-            category="Figures",
-            labels={"figure": "taxonomy-{dataset}"},
-        ),
+        png="results/taxonomy-{dataset}.png",
     log:
         "results/taxonomy-{dataset}.log",
     localrule: True

@@ -213,7 +213,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
 
     Returns:
         Columns dataset, run, family, seed, K, epochs, chosen_epoch, error_first and error_full
-        (test, in percent), macs_first, macs_full, params_full, wall_seconds.
+        (test, in percent), macs_first, macs_full, params_full, wall_seconds, machine.
     """
     rows: Rows = []
     for name in runs:
@@ -233,6 +233,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
                     "macs_full": full["macs"],
                     "params_full": full["params"],
                     "wall_seconds": metrics["wall_seconds"],
+                    "machine": "; ".join(metrics["execution"]["devices"]),
                 }
             )
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""`anyslice claims` and `pages`: what is said of a scale's results as a whole."""
+"""`anyslice claims` and `report`: what is said of a scale's results as a whole."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from anyslice.cli.options import fail_clearly, scale_option
 
+EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 results_option = click.option(
     "--results",
     type=click.Path(path_type=Path, file_okay=False),
@@ -35,13 +36,24 @@ def claims(scale: str, results: Path | None) -> None:
 
 
 @click.command()
+@click.argument("pictures", nargs=-1, type=EXISTING)
 @scale_option
-@results_option
+@click.option("--claims", "verdicts", type=EXISTING, required=True, help="claims.csv.")
+@click.option("--runs", type=EXISTING, required=True, help="runs.csv.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="HTML file.")
 @fail_clearly
-def pages(scale: str, results: Path | None) -> None:
-    """Write the report's pages and captions from claims.csv and runs.csv."""
-    from anyslice.claims.pages import write_pages
+def report(
+    pictures: tuple[Path, ...], scale: str, verdicts: Path, runs: Path, output: Path
+) -> None:
+    """Write one HTML file: verdicts, every figure with its claims, what was run.
+
+    PICTURES are PNG files, named as the scale's figures and as what else is shown.
+    """
+    import pandas as pd
+
+    from anyslice.claims.report import write_report
+    from anyslice.claims.verdict import read_verdicts
     from anyslice.config.scale import load_scale
 
-    loaded = load_scale(scale)
-    write_pages(loaded, results or Path("results") / loaded.name)
+    named = {picture.stem: picture for picture in pictures}
+    write_report(load_scale(scale), read_verdicts(verdicts), pd.read_csv(runs), named, output)

@@ -7,7 +7,7 @@ import os
 import click
 
 from anyslice.cli.bench import bench
-from anyslice.cli.claims import claims, pages
+from anyslice.cli.claims import claims, report
 from anyslice.cli.curves import curves
 from anyslice.cli.data import data
 from anyslice.cli.dvc import dvc_yaml
@@ -52,7 +52,7 @@ for verb in (
     curves,
     runs,
     claims,
-    pages,
+    report,
     make,
     verify,
     dvc_yaml,

@@ -27,7 +27,6 @@ STAGES = {
     "draw": "{figure}",
     "list_runs": "runs",
     "check_claims": "claims",
-    "write_pages": "report",
 }
 """The stage that a rule's jobs belong to; a rule that is not here is a stage of its own name."""
 
