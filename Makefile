@@ -1,4 +1,5 @@
 # make demo      Figure 4a at the quick scale, from nothing
+# make study     the study on CIFAR-10, figures and report: make study DATA=<folder of CIFAR-10>
 # make quicktest what takes less than a minute, without lint: for every save
 # make test      formatting, lint, types and all tests that leave this machine as it is
 # make systemtest the tests that install Debian's packages on this machine; needs root
@@ -18,13 +19,17 @@ BIN := $(VENV)/bin
 PYTEST := XDG_CACHE_HOME=$(CURDIR)/.cache pytest
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo quicktest test systemtest gputest verify bench killtest crashtest check install lock
+.PHONY: demo study quicktest test systemtest gputest verify bench killtest crashtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
 	@echo
 	@echo "figure  results/fig4a.pdf"
 	@echo "table   results/quick/fig4a.csv"
+
+# The folder has CIFAR-10 as its tar file, unpacked, or as class folders; without one it is downloaded.
+study: install
+	snakemake --cores all --config scale=study $(if $(DATA),'sources={cifar10: "$(DATA)"}')
 
 quicktest: install
 	$(PYTEST) -q -n 2 -m "not slow and not perf"
