@@ -14,7 +14,7 @@ from synthetic import write_results
 from anyslice.analysis.tables import runs_table
 from anyslice.claims.errors import ErrorReduction, SubnetworkError
 from anyslice.claims.judge import Claim, evaluate, load_claims, read_tables
-from anyslice.claims.pages import cells, sentence, summary, write_markdown
+from anyslice.claims.pages import cells, opening, sentence, summary, write_markdown
 from anyslice.claims.report import write_report
 from anyslice.claims.verdict import (
     AGREES,
@@ -225,7 +225,7 @@ def test_the_report_has_each_figure_with_its_claims_below_it(paper, judged, tmp_
     write_report(scale, list(judged.values()), tables["runs"], pictures, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text()
     summed, *sections = html.split("<section")[1:]
-    assert escape(summary(list(judged.values()), scale)) in summed
+    assert escape(opening(list(judged.values()), scale)) in summed
     assert summed.count("<img") == 1  # Figure 4a
     assert "a CPU &lt;of one thread&gt;" in summed
     for name, section in zip(scale.figures, sections, strict=False):

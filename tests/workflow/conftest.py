@@ -15,10 +15,10 @@ ENVIRONMENT = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 @pytest.fixture(scope="session")
-def copy_repository() -> Callable[[Path], Path]:
-    """Copies the files of the repository, as they are now, into a folder."""
+def copy_repository() -> Callable[..., Path]:
+    """Copies the files of the repository, as they are now, into a folder; without its results."""
 
-    def copy(folder: Path) -> Path:
+    def copy(folder: Path, leave_out: tuple[str, ...] = (".snakemake/", "results/")) -> Path:
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -27,7 +27,7 @@ def copy_repository() -> Callable[[Path], Path]:
             check=True,
         )
         for name in listed.stdout.splitlines():
-            if (ROOT / name).is_file() and not name.startswith((".snakemake/", "results/")):
+            if (ROOT / name).is_file() and not name.startswith(leave_out):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         return folder

@@ -40,15 +40,20 @@ def write_markdown(verdicts: Sequence[Verdict], scale: Scale, path: Path) -> Non
     write_text(path, "\n".join(lines))
 
 
+def opening(verdicts: Sequence[Verdict], scale: Scale) -> str:
+    """What was done, in one sentence, and the number of claims."""
+    seeds = f"{len(scale.seeds)} seed" + ("s" if len(scale.seeds) > 1 else "")
+    return f"Scale {scale.name}: {scale.description}, {seeds}. {len(verdicts)} claims of the paper."
+
+
 def summary(verdicts: Sequence[Verdict], scale: Scale) -> str:
-    """One sentence on the scale, one that counts the verdicts, one that names what fails."""
+    """The opening, a sentence that counts the verdicts, and those that name what fails."""
     counted = Counter(verdict.verdict for verdict in verdicts).most_common()
     counts = ", ".join(f"{word}: {n}" for word, n in counted)
     against = ", ".join(v.claim for v in verdicts if v.direction == CONTRADICTED) or "none"
     differing = ", ".join(v.claim for v in verdicts if v.value == DIFFERS) or "none"
-    seeds = f"{len(scale.seeds)} seed" + ("s" if len(scale.seeds) > 1 else "")
     return (
-        f"Scale {scale.name}: {scale.description}, {seeds}. {len(verdicts)} claims; {counts}. "
+        f"{opening(verdicts, scale)} {counts[:1].upper()}{counts[1:]}. "
         f"Contradicted: {against}. Values that differ: {differing}."
     )
 

@@ -15,7 +15,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from anyslice.claims.pages import EXPLANATION, cells, sentence, summary
+from anyslice.claims.pages import EXPLANATION, cells, opening, sentence
 from anyslice.claims.verdict import AGREES, CONTRADICTED, DIFFERS, HOLDS, Verdict
 from anyslice.config.scale import Scale
 from anyslice.figures import face_of
@@ -61,7 +61,7 @@ def write_report(
     text = environment.get_template(TEMPLATE).render(
         title=f"Anytime prediction by slicing networks vertically, reproduced: scale {scale.name}",
         sections=labels.items(),
-        summary=summary(verdicts, scale),
+        opening=opening(verdicts, scale),
         by_verdict=by_verdict(verdicts),
         leading=next((n for n, figure in scale.figures.items() if figure.kind == "budget"), None),
         what_was_run=_html(what_was_run(runs)),
