@@ -14,7 +14,8 @@ import pandas as pd
 
 from anyslice.analysis.tables import Row, joint_alone_table, training_folder
 from anyslice.config.families import FAMILIES
-from anyslice.config.scale import JointAloneFigure, PropertiesFigure, Scale
+from anyslice.config.figures import JointAloneFigure, PropertiesFigure
+from anyslice.config.scale import Scale
 from anyslice.files import read_json
 
 

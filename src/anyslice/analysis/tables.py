@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from anyslice.config.families import FAMILIES
-from anyslice.config.scale import (
+from anyslice.config.figures import (
     BatchNormFigure,
     BranchesFigure,
     BudgetFigure,
     JointAloneFigure,
     LevelsFigure,
-    Scale,
 )
+from anyslice.config.scale import Scale
 from anyslice.files import read_json
 
 Row = dict[str, Any]

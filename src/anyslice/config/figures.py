@@ -1,0 +1,316 @@
+"""What figures show, as a scale lists them, and which runs can play their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from anyslice.config.families import IResNeXtParams, NetworkParams, Positive, Problem
+from anyslice.config.look import CostLook, Look
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+class ShownRun(Protocol):
+    """What decides whether a run can play a part."""
+
+    @property
+    def network(self) -> NetworkParams:
+        """Its network."""
+
+    @property
+    def hierarchy(self) -> bool:
+        """Whether it learns all label levels."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BudgetFigure(CostLook):
+    """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
+
+    Attributes:
+        kind: tells the figures apart, here and below.
+        dataset: key in `datasets`, here and below.
+        lines: runs with K > 1, in the order of the legend.
+        points: runs with K = 1; those of one network family share a colour.
+    """
+
+    kind: Literal["budget"]
+    dataset: str
+    lines: tuple[str, ...]
+    points: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return self.lines + self.points
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BatchNormFigure(CostLook):
+    """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
+
+    kind: Literal["batch-norm"]
+    dataset: str
+    independent: str
+    shared: str
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.independent, self.shared)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BranchesFigure(Look):
+    """l1-norm of the third convolution's weights by branch (Figure 3b).
+
+    Attributes:
+        joint: an I-ResNeXt.
+        alone: the ResNeXt of the same size.
+        block: whose convolution, counted from 1.
+    """
+
+    kind: Literal["branches"]
+    dataset: str
+    joint: str
+    alone: str
+    block: Positive
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.joint, self.alone)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JointAndAlone:
+    """An anytime network, and each of its sub-networks trained by itself.
+
+    Attributes:
+        joint: a run with K > 1.
+        alone: K runs with K = 1, of sub-network 1 ... K.
+    """
+
+    joint: str
+    alone: tuple[str, ...]
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All its runs."""
+        return (self.joint, *self.alone)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class JointAloneFigure(CostLook):
+    """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
+
+    kind: Literal["joint-alone"]
+    dataset: str
+    thin: JointAndAlone
+    shallow: JointAndAlone
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.thin.runs + self.shallow.runs))
+
+
+@dataclass(frozen=True, config=_STRICT)
+class LevelsFigure(CostLook):
+    """Error of each sub-network at each label level (Figure 5).
+
+    Attributes:
+        run: a run with a hierarchy.
+        target_error: each sub-network takes the finest level whose validation error is at most
+            this: "full-network", the full network's on fine labels, so that all keep "the original
+            accuracy level" (Sections 1 and 3.3); "all-can-hold", the lowest that each of them has
+            at some level; or a number, in percent.
+    """
+
+    kind: Literal["levels"]
+    dataset: str
+    run: str
+    target_error: (
+        Literal["full-network", "all-can-hold"] | Annotated[float, Field(gt=0, lt=100)]
+    ) = "full-network"
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows."""
+        return (self.run,)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class PropertiesFigure(Look):
+    """Monotonicity, optimality and interruptibility (Section 2.1), measured.
+
+    Attributes:
+        lines: runs with K > 1: how often a larger k loses what a smaller one had right, and what
+            it costs to stop after k.
+        thin, shallow: joint against alone at each budget.
+    """
+
+    kind: Literal["properties"]
+    dataset: str
+    lines: tuple[str, ...]
+    thin: JointAndAlone
+    shallow: JointAndAlone
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.lines + self.thin.runs + self.shallow.runs))
+
+
+Figure = Annotated[
+    BudgetFigure
+    | BatchNormFigure
+    | BranchesFigure
+    | JointAloneFigure
+    | LevelsFigure
+    | PropertiesFigure,
+    Field(discriminator="kind"),
+]
+
+
+def figure_problems(
+    figure: Figure, runs: Mapping[str, ShownRun], seeds: Sequence[int]
+) -> Iterator[Problem]:
+    """What a figure says and cannot be.
+
+    Args:
+        figure: as listed.
+        runs: those of its data set, by name.
+        seeds: of the scale.
+
+    Yields:
+        A key within the figure's part, and the rule that it breaks.
+    """
+    unknown = {key: run for key, run in _roles(figure).items() if run not in runs}
+    for key, run in unknown.items():
+        yield key, f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}"
+    if not unknown:
+        yield from _contradictions(figure, runs)
+        yield from _of_look(figure, seeds)
+
+
+def _of_look(figure: Figure, all_seeds: Sequence[int]) -> Iterator[Problem]:
+    """What a figure says of its look and cannot be."""
+    for number, seed in enumerate(figure.seeds or ()):
+        if seed not in all_seeds or seed in (figure.seeds or ())[:number]:
+            yield f"seeds.{number}", f"{seed} is given twice or is none of {list(all_seeds)}"
+    match figure:
+        case JointAloneFigure() | LevelsFigure():
+            can_be_styled: tuple[str, ...] = ()
+        case PropertiesFigure():
+            can_be_styled = figure.lines
+        case _:
+            can_be_styled = figure.runs
+    for run, style in figure.styles.items():
+        if run not in can_be_styled:
+            choices = ", ".join(can_be_styled) or f"none: those of {figure.kind} are fixed"
+            yield (
+                f"styles.{run}",
+                f"not a run whose style can be chosen here; choose from {choices}",
+            )
+        for key, problem in style.problems():
+            yield f"styles.{run}.{key}", problem
+
+
+def _roles(figure: Figure) -> dict[str, str]:
+    """The runs that a figure shows, by the keys that lead to them in the figure's part."""
+
+    def leaves(at: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, str):
+            yield at, value
+        if isinstance(value, tuple):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            for key, child in value.items():
+                yield from leaves(f"{at}.{key}".removeprefix("."), child)
+
+    runs = figure.runs
+    return {
+        key: leaf
+        for key, leaf in leaves("", asdict(figure))
+        if leaf in runs and key.partition(".")[0] not in ("kind", "dataset", "title", "styles")
+    }
+
+
+def _contradictions(figure: Figure, runs: Mapping[str, ShownRun]) -> Iterator[Problem]:
+    """Roles of a figure that are given to runs which cannot play them."""
+    networks = {key: runs[run].network for key, run in _roles(figure).items()}
+    match figure:
+        case LevelsFigure() if not runs[figure.run].hierarchy:
+            yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
+        case BudgetFigure() | PropertiesFigure():
+            for key, network in networks.items():
+                K = network.subnetworks
+                if key.startswith("lines.") and K == 1:
+                    yield key, "a line needs a network of several sub-networks; this one has 1"
+                if key.startswith("points.") and K > 1:
+                    yield key, f"a point needs a network of 1 sub-network; this one has {K}"
+        case BatchNormFigure():
+            yield from _of_batch_norm(networks)
+        case BranchesFigure():
+            yield from _of_branches(networks, figure.block)
+    if isinstance(figure, JointAloneFigure | PropertiesFigure):
+        for kind, family in (("thin", "i-resnext"), ("shallow", "shallow-resnext")):
+            yield from _of_joint_and_alone(networks, kind, family)
+
+
+def _of_batch_norm(networks: Mapping[str, NetworkParams]) -> Iterator[Problem]:
+    for role, network in networks.items():
+        if not isinstance(network, IResNeXtParams) or network.batch_norm != role:
+            yield role, f"must be an i-resnext with `batch_norm: {role}`, not {_said(network)}"
+    independent, shared = networks["independent"], networks["shared"]
+    same = isinstance(shared, IResNeXtParams) and independent == replace(
+        shared, batch_norm="independent"
+    )
+    if not same and independent.name == shared.name == "i-resnext":
+        yield "shared", f"must equal {_said(independent)} but for batch_norm"
+
+
+def _of_branches(networks: Mapping[str, NetworkParams], block: int) -> Iterator[Problem]:
+    joint, alone = networks["joint"], networks["alone"]
+    for role, network in networks.items():
+        if block > network.branched_blocks:
+            yield "block", f"{role!r} has no block {block} of branches ({_said(network)})"
+    if joint.name != "i-resnext":
+        yield "joint", f"must be an i-resnext, not {_said(joint)}"
+    elif alone not in joint.alone(joint.subnetworks):
+        yield "alone", f"must be {_choices(joint, joint.subnetworks)}, not {_said(alone)}"
+
+
+def _of_joint_and_alone(
+    networks: Mapping[str, NetworkParams], kind: str, family: str
+) -> Iterator[Problem]:
+    joint = networks[f"{kind}.joint"]
+    alone = [network for key, network in networks.items() if key.startswith(f"{kind}.alone.")]
+    K = joint.subnetworks
+    if joint.name != family or K == 1:
+        yield f"{kind}.joint", f"must have several sub-networks and be of the family {family}"
+        return
+    if len(alone) != K:
+        yield f"{kind}.alone", f"the joint network has {K} sub-networks, but here are {len(alone)}"
+        return
+    for k, network in enumerate(alone, start=1):
+        if network not in joint.alone(k):
+            yield (
+                f"{kind}.alone.{k - 1}",
+                f"sub-network {k} alone is {_choices(joint, k)}, not {_said(network)}",
+            )
+
+
+def _choices(joint: NetworkParams, k: int) -> str:
+    return " or ".join(_said(network) for network in joint.alone(k))
+
+
+def _said(network: NetworkParams) -> str:
+    """A network as a scale's file would say it, without what is null."""
+    items = (f"{key}: {value}" for key, value in asdict(network).items() if value is not None)
+    return f"{{{', '.join(items)}}}"
