@@ -1,13 +1,18 @@
 """The command line answers quickly and says what is wrong without a traceback."""
 
+import re
 import subprocess
 import sys
 import time
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from anyslice.cli.main import main
+from anyslice.cli.main import FOR_RULES, main
+from anyslice.cli.options import fail_clearly
+from anyslice.config.checked_yaml import ParameterError
+from anyslice.errors import AnysliceError
 
 
 def test_help_does_not_import_torch():
@@ -37,3 +42,40 @@ def test_errors_are_one_message(root, monkeypatch, arguments, expected):
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert expected in result.output
+
+
+def test_the_help_lists_each_verb_but_those_that_only_rules_call():
+    text = CliRunner().invoke(main, ["--help"]).output.partition("Data:")[2]
+    listed = re.findall(r"^  ([a-z-]+)  +\S", text, re.MULTILINE)
+    assert sorted(listed) == sorted(set(main.commands) - {verb.name for verb in FOR_RULES})
+    assert "..." not in text
+
+
+@pytest.mark.parametrize("error", [ValueError("two lengths"), KeyError("x"), ZeroDivisionError()])
+def test_a_fault_of_the_package_keeps_its_traceback(error):
+    @fail_clearly
+    def verb() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        verb()
+
+
+@pytest.mark.parametrize("error", [AnysliceError("what to do"), ParameterError("a"), OSError("b")])
+def test_what_a_person_can_put_right_is_one_line(error):
+    @fail_clearly
+    def verb() -> None:
+        raise error
+
+    with pytest.raises(click.ClickException) as shown:
+        verb()
+    assert shown.value.message == str(error)
+
+
+def test_the_packages_exceptions_have_one_base(root):
+    """But one that never leaves its folder: a claim that cannot be measured is a verdict."""
+    classes = r"^class (\w+Error)\((Exception|\w+Error)\)"
+    sources = [path.read_text() for path in (root / "src/anyslice").rglob("*.py")]
+    base = dict(pair for text in sources for pair in re.findall(classes, text, re.MULTILINE))
+    own = {name for name in base if base[name] not in base}
+    assert own == {"AnysliceError", "NotMeasurableError"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 
 import click
 
@@ -24,8 +25,55 @@ from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
 from anyslice.cli.verify import verify
 
+SECTIONS: dict[str, dict[click.Command, str]] = {
+    "Data": {
+        data: "describe, fetch, prepare and show data sets",
+        taxonomy: "label levels from class names and WordNet",
+    },
+    "Train": {
+        train: "train a run with one seed, going on where it stopped",
+        status: "which trainings wait, run, are done or failed; time left",
+        runs: "the table of all trainings; rename and remove runs",
+        estimate: "how long the trainings behind a figure take here",
+        bench: "training speed of networks on this machine",
+    },
+    "Predict": {
+        predict: "say what is in images, within a budget",
+        export: "write a trained network as ONNX",
+        latency: "time every sub-network of trained networks",
+    },
+    "Look": {
+        flops: "count operations and parameters of every sub-network",
+        figure: "draw a figure and write its table",
+        curves: "draw learning curves",
+        claims: "judge the paper's claims by the figures' tables",
+        report: "write verdicts, figures and trainings as one page",
+    },
+    "Pipeline": {
+        make: "run Snakemake, going on after a crash",
+        verify: "say what is outdated, and why",
+        dvc_yaml: "write dvc.yaml for a scale",
+    },
+}
+"""The verbs by what people do with them, each in a few words."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+FOR_RULES = (taxonomy_parents, taxonomy_figure)
+"""Verbs that rules call, and people hardly; the help leaves them out."""
+
+
+class Verbs(click.Group):
+    """A group whose help has its commands in sections."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each section of the verbs."""
+        for section, verbs in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(str(verb.name), words) for verb, words in verbs.items()])
+
+
+@click.group(
+    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="anyslice")
 def main() -> None:
     """Anytime prediction with thin sub-networks: data, training, prediction, FLOPs, figures.
@@ -36,26 +84,5 @@ def main() -> None:
     os.environ.setdefault("MPLBACKEND", "agg")
 
 
-for verb in (
-    data,
-    taxonomy_parents,
-    taxonomy,
-    taxonomy_figure,
-    train,
-    status,
-    predict,
-    export,
-    latency,
-    flops,
-    estimate,
-    figure,
-    curves,
-    runs,
-    claims,
-    report,
-    make,
-    verify,
-    dvc_yaml,
-    bench,
-):
+for verb in (*chain.from_iterable(SECTIONS.values()), *FOR_RULES):
     main.add_command(verb)
