@@ -1,10 +1,12 @@
 """The part of Fashion-MNIST in the repository."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from made import EMBEDDED
+from made import EMBEDDED, ROOT
 
-from anyslice.datasets.embed import embed
 from anyslice.datasets.formats.idx import encode_idx, read_idx
 from anyslice.files import sha256
 
@@ -35,7 +37,8 @@ def test_embedding_takes_the_first_of_each_class_and_gives_the_same_bytes_again(
         (source / f"{part}-images-idx3-ubyte.gz").write_bytes(encode_idx(images))
         (source / f"{part}-labels-idx1-ubyte.gz").write_bytes(encode_idx(labels))
     for name in ("once", "again"):
-        embed(source, EMBEDDED / "LICENSE", tmp_path / name)
+        script = [sys.executable, ROOT / "scripts/embed_fashion_mnist.py", source, tmp_path / name]
+        subprocess.run([*script, "--licence", EMBEDDED / "LICENSE"], check=True)
     kept = read_idx(tmp_path / "once/train-images-idx3-ubyte.gz")
     np.testing.assert_array_equal(kept, images[:10_000])
     sums = [(tmp_path / name / "SHA256SUMS").read_text() for name in ("once", "again")]

@@ -185,33 +185,3 @@ def show(
 
         draw_samples(open_dataset(folder), picture, seed=seed, epoch=epoch)
         click.echo(f"Samples: {picture}")
-
-
-@data.command()
-@click.option(
-    "--source",
-    type=_FOLDER,
-    default=Path("/usr/share/datasets/fashion-mnist"),
-    show_default=True,
-    help="Folder of the four whole IDX files.",
-)
-@click.option(
-    "--licence",
-    type=_FILE,
-    default=Path("/usr/share/doc/dataset-fashion-mnist/copyright"),
-    show_default=True,
-    help="File with the licence.",
-)
-@click.option(
-    "--output",
-    type=_FOLDER,
-    default=Path("data/embedded/fashion-mnist"),
-    show_default=True,
-    help="Folder to write to.",
-)
-@fail_clearly
-def embed(source: Path, licence: Path, output: Path) -> None:
-    """Cut the part of Fashion-MNIST that is kept in the repository from the whole."""
-    from anyslice.datasets.embed import embed
-
-    embed(source, licence, output)

@@ -1,9 +1,13 @@
-"""The part of Fashion-MNIST that is kept in the repository, cut from the whole."""
+"""The part of Fashion-MNIST that is kept in the repository, cut from the whole.
+
+python scripts/embed_fashion_mnist.py /usr/share/datasets/fashion-mnist data/embedded/fashion-mnist
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import numpy as np
 import numpy.typing as npt
 
@@ -14,21 +18,9 @@ from anyslice.files import sha256, write_atomically, write_text
 IMAGES_PER_CLASS = {"train": 1000, "t10k": 200}
 """Of each class the first so many images of a part are kept, in their original order."""
 
-_README = """\
-# Fashion-MNIST, 10,000 training and 2,000 test images
-
-The first 1,000 training and 200 test images of each class of Fashion-MNIST, unchanged and in their
-original order, in its own format (gzipped IDX, 28x28 grey levels). Made by
-
-    anyslice data embed --source /usr/share/datasets/fashion-mnist
-
-from Debian's package dataset-fashion-mnist. `sha256sum --check SHA256SUMS` verifies the files.
-The licence (MIT) is in LICENSE.
-"""
-
 
 def embed(source: Path, licence: Path, output: Path) -> None:
-    """Write the cut files, their licence, a README and SHA256SUMS to a folder.
+    """Write the cut files, their licence and SHA256SUMS to a folder.
 
     Args:
         source: the folder of the four whole IDX files.
@@ -50,7 +42,6 @@ def embed(source: Path, licence: Path, output: Path) -> None:
         _write(output / label_name, labels[chosen])
         names += [image_name, label_name]
     write_text(output / "LICENSE", licence.read_text(encoding="utf-8"))
-    write_text(output / "README.md", _README)
     sums = "".join(f"{sha256(output / name)}  {name}\n" for name in [*names, "LICENSE"])
     write_text(output / "SHA256SUMS", sums)
 
@@ -64,3 +55,22 @@ def _first_of_each_class(labels: npt.NDArray[np.uint8], count: int) -> npt.NDArr
 def _write(path: Path, array: npt.NDArray[np.uint8]) -> None:
     with write_atomically(path) as temporary:
         temporary.write_bytes(encode_idx(array))
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("output", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--licence",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=Path("/usr/share/doc/dataset-fashion-mnist/copyright"),
+    show_default=True,
+    help="File with the licence.",
+)
+def main(source: Path, output: Path, licence: Path) -> None:
+    """Keep the first images of each class of the four IDX files in SOURCE in the folder OUTPUT."""
+    embed(source, licence, output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """WordNet's noun files as the repository keeps them: compressed, with licence and checksums.
 
-python -m anyslice.taxonomy.embed /usr/share/wordnet data/embedded/wordnet
+python scripts/embed_wordnet.py /usr/share/wordnet data/embedded/wordnet
 """
 
 from __future__ import annotations
@@ -14,21 +14,9 @@ import click
 from anyslice.files import sha256, write_atomically, write_text
 from anyslice.taxonomy.wordnet import FILES, open_wordnet
 
-_README = """\
-# WordNet 3.0, nouns
-
-WordNet's noun files, unchanged but compressed by xz; taxonomies are drawn from them. Made by
-
-    python -m anyslice.taxonomy.embed /usr/share/wordnet data/embedded/wordnet
-
-from Debian's package wordnet-base. `sha256sum --check SHA256SUMS` verifies the files as they are
-here; SHA256SUMS.unpacked has the checksums of their contents (`xz --decompress --keep *.xz`).
-The licence is in LICENSE.
-"""
-
 
 def embed(source: Path, output: Path) -> None:
-    """Write the compressed noun files, their licence, a README and checksums to a folder.
+    """Write the compressed noun files, their licence and checksums to a folder.
 
     Args:
         source: WordNet's folder, with plain files.
@@ -43,7 +31,6 @@ def embed(source: Path, output: Path) -> None:
             content = (source / name).read_bytes()
             temporary.write_bytes(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
     write_text(output / "LICENSE", _licence(source / "data.noun"))
-    write_text(output / "README.md", _README)
     packed = [*(f"{name}.xz" for name in FILES), "LICENSE"]
     write_text(output / "SHA256SUMS", _checksums(output, packed))
     write_text(output / "SHA256SUMS.unpacked", _checksums(source, list(FILES)))
