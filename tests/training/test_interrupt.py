@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupts
+from anyslice.paths import seed_folder
 
 LONG = "epochs: 3", "epochs: 200"
 

@@ -9,11 +9,11 @@ import pytest
 
 from anyslice.files import sha256
 from anyslice.jobs import kept
-from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.lock import sole_process, wait_until_free
 from anyslice.jobs.results import FILES
 from anyslice.jobs.train import run_training
+from anyslice.paths import seed_folder
 
 RUN = "fashion-mnist-short/is-resnext"
 

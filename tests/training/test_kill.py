@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import pytest
 
-from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.interrupt import Interrupts
 from anyslice.jobs.results import FILES
 from anyslice.jobs.train import run_training
+from anyslice.paths import seed_folder
 
 KILLS = int(os.environ.get("KILLS", "5"))
 SEED = int(os.environ.get("KILL_SEED", "2018"))

@@ -15,12 +15,13 @@ from safetensors.torch import load_file
 from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.datasets import open_dataset
 from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
-from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of, seed_folder
+from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of
 from anyslice.jobs.inputs import Folders, label_levels_of
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.lock import sole_process
 from anyslice.jobs.session import ResumableSession
 from anyslice.jobs.train import run_training
+from anyslice.paths import seed_folder
 from anyslice.training.loop import train
 
 CPU = torch.device("cpu")

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from anyslice.cli.main import main
 from anyslice.errors import DivergedError
-from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.progress import LiveLine, Pace, TensorBoard
 from anyslice.jobs.status import Status, status_of, table
 from anyslice.jobs.train import run_training
+from anyslice.paths import seed_folder
 from anyslice.training.state import Epoch
 
 RUN = "fashion-mnist-short/is-resnext"

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from anyslice.analysis.tables import Row, joint_alone_table, training_folder
+from anyslice.analysis.tables import Row, joint_alone_table
 from anyslice.config.families import FAMILIES
 from anyslice.config.figures import JointAloneFigure, PropertiesFigure
 from anyslice.config.scale import Scale
 from anyslice.files import read_json
+from anyslice.paths import METRICS, flops_file, training_folder
 
 
 def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> pd.DataFrame:
@@ -45,8 +46,8 @@ def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iter
     for run in figure.lines:
         common, macs = _of_run(scale, figure, run, results)
         for seed in scale.seeds:
-            folder = training_folder(results, figure.dataset, run, seed)
-            metrics = read_json(folder / "metrics.json")
+            folder = training_folder(results, f"{figure.dataset}/{run}", seed)
+            metrics = read_json(folder / METRICS)
             measured = {"error": metrics["test_error"], "lost": metrics["lost_later"]}
             for quantity, values in measured.items():
                 for k, value in enumerate(values, start=1):
@@ -85,7 +86,7 @@ def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterat
 def _interruptibility(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
     for run in figure.lines:
         common, macs = _of_run(scale, figure, run, results)
-        spent = read_json(results / "flops" / figure.dataset / f"{run}.json")["cumulative_macs"]
+        spent = read_json(flops_file(results, f"{figure.dataset}/{run}"))["cumulative_macs"]
         for k in range(1, len(macs) + 1):
             yield common | {
                 "property": "interruptibility",
@@ -101,6 +102,6 @@ def _of_run(
     scale: Scale, figure: PropertiesFigure, run: str, results: Path
 ) -> tuple[Row, list[int]]:
     """What all rows of a run have in common, and the MACs of its sub-networks."""
-    flops = read_json(results / "flops" / figure.dataset / f"{run}.json")
+    flops = read_json(flops_file(results, f"{figure.dataset}/{run}"))
     family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
     return {"role": run, "family": family, "run": run}, flops["macs"]

@@ -18,14 +18,10 @@ from anyslice.config.figures import (
 )
 from anyslice.config.scale import Scale
 from anyslice.files import read_json
+from anyslice.paths import METRICS, flops_file, training_folder
 
 Row = dict[str, Any]
 Rows = list[Row]
-
-
-def training_folder(results: Path, dataset: str, run: str, seed: int) -> Path:
-    """Where the files of a training are."""
-    return results / "runs" / dataset / run / f"seed{seed}"
 
 
 def training_rows(
@@ -42,8 +38,8 @@ def training_rows(
         role: what the run is in the figure; its name by default. Claims speak of roles, which are
             the same at every scale.
     """
-    metrics = read_json(training_folder(results, dataset, run, seed) / "metrics.json")
-    flops = read_json(results / "flops" / dataset / f"{run}.json")
+    metrics = read_json(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
+    flops = read_json(flops_file(results, f"{dataset}/{run}"))
     K = len(flops["macs"])
     return [
         {
@@ -130,9 +126,8 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
     for role, run in (("joint", figure.joint), ("alone", figure.alone)):
         family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
         for seed in scale.seeds:
-            metrics = read_json(
-                training_folder(results, figure.dataset, run, seed) / "metrics.json"
-            )
+            folder = training_folder(results, f"{figure.dataset}/{run}", seed)
+            metrics = read_json(folder / METRICS)
             norms = metrics["branch_norms"][figure.block - 1]
             rows += [
                 {
@@ -162,8 +157,8 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
     """
     rows: Rows = []
     for seed in scale.seeds:
-        folder = training_folder(results, figure.dataset, figure.run, seed)
-        metrics = read_json(folder / "metrics.json")
+        folder = training_folder(results, f"{figure.dataset}/{figure.run}", seed)
+        metrics = read_json(folder / METRICS)
         labels = metrics["labels"]
         for row in training_rows(
             scale, figure.dataset, figure.run, seed, results, role="hierarchical"
@@ -221,7 +216,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
         for seed in scale.seeds:
             of_training = training_rows(scale, dataset, run, seed, results)
             first, full = of_training[0], of_training[-1]
-            metrics = read_json(training_folder(results, dataset, run, seed) / "metrics.json")
+            metrics = read_json(training_folder(results, name, seed) / METRICS)
             rows.append(
                 {key: full[key] for key in ("dataset", "run", "family", "seed", "K")}
                 | {

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.paths import results_folder
 
 EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
 results_option = click.option(
@@ -28,7 +29,7 @@ def claims(scale: str, results: Path | None) -> None:
     from anyslice.config.scale import load_scale
 
     loaded = load_scale(scale)
-    folder = results or Path("results") / loaded.name
+    folder = results or results_folder(loaded.name)
     verdicts = evaluate(load_claims(), loaded, read_tables(loaded, folder))
     write_verdicts(verdicts, folder / "claims.csv")
     write_markdown(verdicts, loaded, folder / "claims.md")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.paths import results_folder
 
 
 @click.command()
@@ -33,7 +34,7 @@ def curves(runs: tuple[str, ...], scale: str, results: Path | None, output: Path
     from anyslice.figures.style import save
 
     loaded = load_scale(scale)
-    folder = results or Path("results") / loaded.name
+    folder = results or results_folder(loaded.name)
     path = output or folder / "curves.pdf"
     save(draw(learning_table(loaded, runs, folder), loaded), path)
     click.echo(f"curves: {path}")

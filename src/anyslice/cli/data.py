@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from anyslice.cli.options import fail_clearly
+from anyslice.paths import data_folder
 
 if TYPE_CHECKING:
     from anyslice.config.dataset import Storage
@@ -72,7 +73,7 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
     from anyslice.files import clear_write_errors
 
     description = load_description(dataset)
-    folder = output or Path("data") / description.name
+    folder = output or data_folder(description.name)
     with clear_write_errors(folder):
         found = (
             sources.read_fetched(fetched) if fetched else sources.fetch(description, source=source)
@@ -173,7 +174,7 @@ def show(
     from anyslice.datasets.summary import summarise
 
     description = load_description(dataset)
-    folder = folder or Path("data") / description.name
+    folder = folder or data_folder(description.name)
     click.echo(summarise(description, folder))
     if check_images and description.storage == "files":
         from anyslice.datasets.scan import verify_images

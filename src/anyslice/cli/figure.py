@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.paths import results_folder
 
 
 @click.command()
@@ -32,4 +33,4 @@ def figure(name: str, scale: str, results: Path | None, output: Path | None) -> 
     from anyslice.figures import draw_figure
 
     loaded = load_scale(scale)
-    draw_figure(loaded, name, results or Path("results") / loaded.name, output)
+    draw_figure(loaded, name, results or results_folder(loaded.name), output)

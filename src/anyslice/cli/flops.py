@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.paths import results_folder
 
 
 @click.command()
@@ -28,6 +29,6 @@ def flops(runs: tuple[str, ...], scale: str, output: Path | None) -> None:
     from anyslice.files import write_json
 
     loaded = load_scale(scale)
-    folder = output or Path("results") / loaded.name / "flops"
+    folder = output or results_folder(loaded.name) / "flops"
     for run in runs:
         write_json(folder / f"{run}.json", flops_of_run(loaded, run))

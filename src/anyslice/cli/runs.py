@@ -8,6 +8,7 @@ import click
 
 from anyslice.cli.options import fail_clearly, scale_option
 from anyslice.errors import AnysliceError
+from anyslice.paths import results_folder
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 results_option = click.option(
@@ -35,7 +36,7 @@ def runs(context: click.Context, scale: str, results: Path | None) -> None:
     from anyslice.files import write_atomically
 
     loaded = load_scale(scale)
-    folder = results or Path("results") / loaded.name
+    folder = results or results_folder(loaded.name)
     with write_atomically(folder / "runs.csv") as path:
         runs_table(loaded, loaded.shown, folder).to_csv(path, index=False)
 
@@ -57,7 +58,7 @@ def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> 
 
     loaded = load_scale(scale)
     full = new if "/" in new else f"{old.partition('/')[0]}/{new}"
-    rename_run(loaded, old, full, results or Path("results") / loaded.name, work)
+    rename_run(loaded, old, full, results or results_folder(loaded.name), work)
     click.echo(f"{old} is {full} now; if DVC records the study: anyslice dvc-yaml, dvc commit")
 
 
@@ -74,7 +75,7 @@ def remove(run: str, scale: str, results: Path | None, work: Path, yes: bool) ->
     from anyslice.pipeline.runs import places_of, remove_run
 
     loaded = load_scale(scale)
-    folder = results or Path("results") / loaded.name
+    folder = results or results_folder(loaded.name)
     places = places_of(loaded, run, folder, work)
     if not places:
         raise AnysliceError(f"there is nothing of a run {run!r} in {folder} and {work}")

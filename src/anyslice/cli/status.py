@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.paths import results_folder
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -42,7 +43,7 @@ def status(
     from anyslice.jobs.status import as_mapping, status_of, table
 
     loaded = load_scale(scale)
-    folder = results or Path("results") / loaded.name
+    folder = results or results_folder(loaded.name)
     while True:
         rows = status_of(loaded, folder, work, data, jobs_of(Path.cwd()))
         others = left_over(loaded, folder)

@@ -11,6 +11,7 @@ import click
 
 from anyslice.cli.options import fail_clearly, scale_option
 from anyslice.errors import AnysliceError
+from anyslice.paths import data_folder, results_folder, training_folder
 
 if TYPE_CHECKING:
     from anyslice.jobs.interrupt import Interrupts
@@ -101,13 +102,13 @@ def train(
         from anyslice.config.scale import load_scale
         from anyslice.config.settings import changes_of
         from anyslice.jobs.gpus import own_gpus
-        from anyslice.jobs.identity import seed_folder
         from anyslice.jobs.launch import (
             run_in_processes,
             started_by_torchrun,
             stop_with_parent,
         )
         from anyslice.jobs.lock import wait_until_free
+        from anyslice.paths import seed_folder
 
         load_scale(scale).run(run)
         loaded = load_scale(scale, changes=changes_of(run, settings))
@@ -136,7 +137,7 @@ def train(
                     loaded,
                     run,
                     seed,
-                    Folders(output, work, data or Path("data") / run.partition("/")[0], taxonomy),
+                    Folders(output, work, data or data_folder(run.partition("/")[0]), taxonomy),
                     interrupts,
                     options=Options(**options),
                     tensorboard=tensorboard,
@@ -164,7 +165,7 @@ def _folders(
     Raises:
         AnysliceError: if a changed run would take the place of the study's.
     """
-    study = Path("results") / scale / "runs" / run / f"seed{seed}"
+    study = training_folder(results_folder(scale), run, seed)
     tried = Path("work/tried") / scale / run / " ".join(settings).replace("/", "_") / f"seed{seed}"
     chosen = output or (tried if settings else study)
     of_study = chosen.resolve() == study.resolve()

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anyslice.costs.machine import cpu_model
 from anyslice.costs.macs import cost_of
-from anyslice.jobs.device import cpu_model
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.base import Logits
 from anyslice.training.loss import joint_backward

@@ -13,8 +13,8 @@ import torch
 
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
+from anyslice.costs.machine import device_name
 from anyslice.costs.macs import network_of
-from anyslice.jobs.device import device_name
 from anyslice.training.distributed import Processes
 from anyslice.training.loop import make_optimiser
 from anyslice.training.options import Options, make_deterministic

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
 from anyslice.figures.style import PAGE, Face, print_style
-from anyslice.jobs.status import training_folder
+from anyslice.paths import HISTORY, training_folder
 
 COLOURS = sns.color_palette("colorblind")
 
@@ -41,7 +41,7 @@ def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataF
         histories = {
             seed: path
             for seed in scale.seeds
-            if (path := training_folder(results, name, seed) / "history.csv").exists()
+            if (path := training_folder(results, name, seed) / HISTORY).exists()
         }
         if not histories:
             raise AnysliceError(

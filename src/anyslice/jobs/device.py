@@ -1,10 +1,8 @@
-"""The device that a training runs on, and its name: results are equal to the byte on one kind."""
+"""The device that a training runs on."""
 
 from __future__ import annotations
 
 import os
-import platform
-from pathlib import Path
 
 import torch
 
@@ -30,18 +28,3 @@ def choose_device(gpus: int) -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     torch.cuda.set_device(device)
     return device
-
-
-def device_name(device: torch.device) -> str:
-    """The model of a GPU; of a CPU, the model and the instructions that PyTorch uses."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}"
-
-
-def cpu_model() -> str:
-    """As /proc/cpuinfo has it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or "unknown")

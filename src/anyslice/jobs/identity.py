@@ -50,11 +50,6 @@ class Identity:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def seed_folder(work: Path, scale: str, run: str, seed: int) -> Path:
-    """Where the resume areas of a training are, one below the other for each key."""
-    return work / scale / run / f"seed{seed}"
-
-
 def code_of(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
     """The code that a run imports: SHA-256 of each file, comments and docstrings left out.
 

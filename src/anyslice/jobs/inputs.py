@@ -13,6 +13,7 @@ from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import LabelLevel
 from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of
+from anyslice.paths import MANIFEST
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def read_inputs(
             "processes": processes,
             "options": inexact,
         },
-        data=sha256(folders.data / "manifest.json"),
+        data=sha256(folders.data / MANIFEST),
         code=code_of(code),
     )
     return Inputs(run, dataset, dataset.manifest, tuple(levels), identity)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from anyslice.files import read_json
 from anyslice.jobs.identity import Identity
-from anyslice.jobs.results import FILES, METRICS, is_finished, packages
+from anyslice.jobs.results import FILES, is_finished, packages
+from anyslice.paths import METRICS
 
 KEPT = "finished"
 

@@ -20,13 +20,12 @@ from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, sha256, write_atomically, write_json
 from anyslice.jobs.deployment import Deployment
 from anyslice.jobs.identity import Identity
+from anyslice.paths import ERRORS, HISTORY, METRICS, PREDICTIONS, WEIGHTS
 from anyslice.training.loop import Trained
 from anyslice.training.state import Epoch
 
 PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
-METRICS = "metrics.json"
-WEIGHTS = "model.safetensors"
-FILES = (WEIGHTS, "predictions.safetensors", "history.csv", "errors.json", METRICS)
+FILES = (WEIGHTS, PREDICTIONS, HISTORY, ERRORS, METRICS)
 """What a finished training leaves, in the order in which it is written."""
 
 
@@ -53,15 +52,15 @@ def write_training(
     """
     _write_tensors(folder / WEIGHTS, trained.network.state_dict())
     _write_tensors(
-        folder / "predictions.safetensors",
+        folder / PREDICTIONS,
         {
             "predictions": trained.test_predictions.to(torch.int16),
             "labels": trained.test_labels.to(torch.int16),
         },
     )
-    with write_atomically(folder / "history.csv") as path:
+    with write_atomically(folder / HISTORY) as path:
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
-    write_json(folder / "errors.json", ends(trained))
+    write_json(folder / ERRORS, ends(trained))
     use = {"weights_sha256": sha256(folder / WEIGHTS), "deployment": asdict(deployment)}
     found = metrics(trained, run, identity, scale=scale, execution=execution)
     write_json(folder / METRICS, found | use)

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import torch
 
+from anyslice.costs.machine import device_name
 from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
-from anyslice.jobs.device import device_name
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.training.distributed import Processes
 from anyslice.training.session import Session

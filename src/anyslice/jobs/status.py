@@ -12,15 +12,15 @@ from typing import Any
 
 from anyslice.config.scale import Scale
 from anyslice.files import duration, read_json
-from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.outdated import changes_since
 from anyslice.jobs.outlook import outlook_of
 from anyslice.jobs.slurm import QueuedJob
+from anyslice.paths import LOG, MANIFEST, METRICS, seed_folder, training_folder
 
 SILENT_SECONDS = 120.0
 """A training that has not written its progress for so long does not run any more."""
 
-PROGRESS, METRICS, LOG = "progress.json", "metrics.json", "train.log"
+PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def status_of(
         queue: SLURM's jobs. A training that failed but is queued again waits.
     """
     rows = [
-        _finished(results, f"{dataset}/{run}", seed, scale, data / dataset / "manifest.json")
+        _finished(results, f"{dataset}/{run}", seed, scale, data / dataset / MANIFEST)
         or _unfinished(
             results,
             f"{dataset}/{run}",
@@ -109,11 +109,6 @@ def table(rows: list[Status], others: Sequence[str] = ()) -> str:
 
 
 _ORDER = ("waiting", "running", "done", "outdated", "failed")
-
-
-def training_folder(results: Path, run: str, seed: int) -> Path:
-    """Where the results of a training are."""
-    return results / "runs" / run / f"seed{seed}"
 
 
 def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) -> Status | None:

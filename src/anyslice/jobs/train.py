@@ -17,7 +17,6 @@ from anyslice.files import clear_write_errors
 from anyslice.jobs.checkpoint import Checkpoints
 from anyslice.jobs.deployment import deployment_of
 from anyslice.jobs.device import choose_device
-from anyslice.jobs.identity import seed_folder
 from anyslice.jobs.inputs import Folders, Inputs, read_inputs
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
@@ -33,6 +32,7 @@ from anyslice.jobs.progress import (
 from anyslice.jobs.results import is_finished, remove_outdated, write_training
 from anyslice.jobs.session import ResumableSession, Watcher
 from anyslice.memory import keep_freed_memory
+from anyslice.paths import seed_folder
 from anyslice.training.distributed import Processes, processes_of_torchrun
 from anyslice.training.loop import train
 from anyslice.training.options import Options, make_deterministic

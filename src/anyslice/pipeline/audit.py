@@ -14,7 +14,7 @@ from typing import Any
 from anyslice.config.scale import Scale
 from anyslice.files import read_json, sha256
 from anyslice.jobs.outdated import changes_since
-from anyslice.jobs.status import METRICS, training_folder
+from anyslice.paths import MANIFEST, METRICS, data_folder, results_folder, training_folder
 
 RECORDS = Path(".snakemake/metadata")
 """Snakemake's records, one for each output: a JSON file whose name is the output's path in base64,
@@ -59,11 +59,11 @@ def changed_inputs(records: Path) -> Iterator[Outdated]:
 def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
     """Trainings of a scale whose parameters, data or code have changed since."""
     for dataset, of_dataset in scale.datasets.items():
-        manifest = Path("data") / dataset / "manifest.json"
+        manifest = data_folder(dataset) / MANIFEST
         for name in of_dataset.runs:
             run = scale.run(f"{dataset}/{name}")
             for seed in scale.seeds:
-                folder = training_folder(Path("results") / scale.name, f"{dataset}/{name}", seed)
+                folder = training_folder(results_folder(scale.name), f"{dataset}/{name}", seed)
                 if not (folder / METRICS).exists():
                     continue
                 changes = changes_since(read_json(folder / METRICS), run, manifest)

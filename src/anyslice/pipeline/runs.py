@@ -21,7 +21,7 @@ from anyslice.files import read_json, write_json
 from anyslice.jobs.identity import Identity
 from anyslice.jobs.kept import KEPT
 from anyslice.jobs.lock import sole_process
-from anyslice.jobs.status import METRICS
+from anyslice.paths import METRICS, flops_file, run_folder
 from anyslice.pipeline.audit import RECORDS, record_files
 from anyslice.pipeline.recovery import running_snakemake
 
@@ -31,7 +31,7 @@ LONGEST_NAME = 250
 
 def places_of(scale: Scale, run: str, results: Path, work: Path) -> list[Path]:
     """What a run has on disk: results, FLOPs, resume areas."""
-    places = (results / "runs" / run, results / "flops" / f"{run}.json", work / scale.name / run)
+    places = (run_folder(results, run), flops_file(results, run), work / scale.name / run)
     return [place for place in places if place.exists()]
 
 
@@ -68,15 +68,15 @@ def rename_run(scale: Scale, old: str, new: str, results: Path, work: Path) -> N
     _refuse_if_in_use(scale, old, work)
     if old.partition("/")[0] != new.partition("/")[0]:
         raise AnysliceError(f"{old} and {new} are runs of two data sets")
-    for place in (results / "runs" / new, work / scale.name / new):
+    for place in (run_folder(results, new), work / scale.name / new):
         if place.exists():
             raise AnysliceError(f"{place} exists already: remove run {new} first")
-    trainings = sorted((results / "runs" / old).glob(f"seed*/{METRICS}"))
+    trainings = sorted(run_folder(results, old).glob(f"seed*/{METRICS}"))
     areas = [area for area in (work / scale.name / old).glob("seed*/*") if area.is_dir()]
     renamed = {path: _renamed_metrics(path, new) for path in trainings}
     moved = {area: _identity_of(area) for area in areas}
 
-    (results / "flops" / f"{old}.json").unlink(missing_ok=True)
+    flops_file(results, old).unlink(missing_ok=True)
     for record, output in _records_of(old, results):
         _rename_record(record, output, old, new)
     for path, metrics in renamed.items():

@@ -17,8 +17,8 @@ from anyslice.config.scale import Run, hyperparameters
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment
-from anyslice.jobs.results import METRICS, WEIGHTS
 from anyslice.networks import AnytimeNetwork, build
+from anyslice.paths import METRICS, WEIGHTS
 from anyslice.predict.errors import RunFolderError
 
 

@@ -1,0 +1,46 @@
+"""Where files are: the layout of results/, data/ and work/. The Snakefile's rules have the same.
+
+A run is named "<dataset>/<run>".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+METRICS = "metrics.json"
+WEIGHTS = "model.safetensors"
+PREDICTIONS = "predictions.safetensors"
+HISTORY = "history.csv"
+ERRORS = "errors.json"
+LOG = "train.log"
+MANIFEST = "manifest.json"
+
+
+def results_folder(scale: str) -> Path:
+    """Where the results of a scale are, by its name."""
+    return Path("results") / scale
+
+
+def run_folder(results: Path, run: str) -> Path:
+    """Where the trainings of a run are, in a scale's results."""
+    return results / "runs" / run
+
+
+def training_folder(results: Path, run: str, seed: int) -> Path:
+    """Where the files of a training are."""
+    return run_folder(results, run) / f"seed{seed}"
+
+
+def flops_file(results: Path, run: str) -> Path:
+    """What a run costs."""
+    return results / "flops" / f"{run}.json"
+
+
+def data_folder(dataset: str) -> Path:
+    """Where a prepared data set is."""
+    return Path("data") / dataset
+
+
+def seed_folder(work: Path, scale: str, run: str, seed: int) -> Path:
+    """Where the resume areas of a training are, one below the other for each key."""
+    return work / scale / run / f"seed{seed}"
