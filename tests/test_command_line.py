@@ -1,5 +1,6 @@
 """The command line answers quickly and says what is wrong without a traceback."""
 
+import os
 import re
 import subprocess
 import sys
@@ -79,3 +80,22 @@ def test_the_packages_exceptions_have_one_base(root):
     base = dict(pair for text in sources for pair in re.findall(classes, text, re.MULTILINE))
     own = {name for name in base if base[name] not in base}
     assert own == {"AnysliceError", "NotMeasurableError"}
+
+
+def test_make_hands_all_arguments_to_snakemake(tmp_path, monkeypatch):
+    """`--` too: without it an option with several values would take the targets as well."""
+    snakemake = tmp_path / "bin/snakemake"
+    snakemake.parent.mkdir()
+    snakemake.write_text('#!/bin/sh\necho "$@"\n')
+    snakemake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{snakemake.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("ANYSLICE_PROFILE", "profiles/gpu")
+    arguments = ["-n", "--prioritize", "b", "--", "a", "--", "b"]
+    said = subprocess.run(
+        [sys.executable, "-m", "anyslice", "make", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == ["--workflow-profile", "profiles/gpu", *arguments]

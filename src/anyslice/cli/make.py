@@ -10,8 +10,19 @@ import click
 from anyslice.cli.options import fail_clearly
 
 
+class PassedOn(click.Command):
+    """A command that keeps `--`, which would end the options of click."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Double the first one, of which click takes one away."""
+        at = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*args[:at], *args[at : at + 1], *args[at:]])
+
+
 @click.command(
-    "make", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]}
+    "make",
+    cls=PassedOn,
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE ARGUMENTS]...")
 @fail_clearly
@@ -35,4 +46,4 @@ def make(arguments: tuple[str, ...]) -> None:
     wait_for_jobs(Path.cwd())
     profile = os.environ.get("ANYSLICE_PROFILE")
     options = ["--workflow-profile", profile] if profile else []
-    os.execvp("snakemake", ["snakemake", *arguments, *options])
+    os.execvp("snakemake", ["snakemake", *options, *arguments])
