@@ -11,6 +11,7 @@ from released import MODELS
 
 from anyslice.costs.macs import cost_of
 from anyslice.predict import AnytimePredictor, BudgetError, ImageError
+from anyslice.predict.budget import attempts
 from anyslice.predict.labels import spoken
 from anyslice.predict.latency import Latency, LatencyTable
 
@@ -163,7 +164,8 @@ def test_an_image_stops_early_exactly_when_its_answer_is_probably_right(
     predictor = predictor_of(name)
     images = test_batch.images[:50]
     for answer, image in zip(predictor.predict(images, confidence=0.9), images, strict=True):
-        tried = [k for k in predictor._attempts() if k <= answer.subnetwork]
+        order = attempts(predictor.K, predictor.interruptible)
+        tried = [k for k in order if k <= answer.subnetwork]
         for k in tried:
             alone = predictor.predict(image[None], subnetwork=k)[0]
             calibration = predictor.run.deployment.calibration[k - 1][0]

@@ -12,7 +12,8 @@ from anyslice.costs.macs import count, cumulative_macs
 from anyslice.jobs.deployment import Calibration, Deployment, ImageFormat, LabelLevel
 from anyslice.networks import build
 from anyslice.predict.latency import actions_of, is_interruptible
-from anyslice.predict.predictor import AnytimePredictor, make_engine
+from anyslice.predict.exported import make_engine
+from anyslice.predict.predictor import AnytimePredictor
 from anyslice.predict.run_folder import TrainedRun
 
 pytest.importorskip("onnx")

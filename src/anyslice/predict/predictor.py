@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from scipy.special import softmax
 from torch import Tensor
 
-from anyslice.errors import AnysliceError
-from anyslice.predict.cache import cached_path, keep_cached, read_cached
-from anyslice.predict.engine import (
-    Engine,
-    EngineName,
-    Features,
-    LevelLogits,
-    OnnxEngine,
-    Part,
-    TorchEngine,
-    exporter,
-    onnx_is_installed,
-    require_onnx,
+from anyslice.predict.budget import (
+    Below,
+    attempts,
+    check_budgets,
+    check_share,
+    finest_level,
+    largest_within,
 )
-from anyslice.predict.errors import BudgetError
+from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
+from anyslice.predict.exported import make_engine
 from anyslice.predict.images import Picture, to_input
 from anyslice.predict.labels import spoken
 from anyslice.predict.latency import LatencyTable, is_interruptible, latency_table, zeros
 from anyslice.predict.run_folder import TrainedRun, load_run
 
-Below = Literal["error", "warn"]
 LARGEST_BATCH = 64
 """Images of one call of the network; more are taken in several."""
 
@@ -154,7 +146,16 @@ class AnytimePredictor:
             AnysliceError: if several budgets are given, or one that cannot be.
         """
         start = time.perf_counter()
-        self._check(subnetwork, macs, milliseconds, deadline, confidence, accuracy)
+        check_budgets(
+            subnetwork=subnetwork,
+            macs=macs,
+            milliseconds=milliseconds,
+            deadline=deadline,
+            confidence=confidence,
+        )
+        check_share("accuracy", accuracy)
+        if subnetwork is not None:
+            self.run.network.check_k(subnetwork)
         inputs = to_input(images, self.run.deployment.images)
         if deadline is not None:
             return self._until(inputs, start, deadline, accuracy, below)
@@ -210,35 +211,6 @@ class AnytimePredictor:
         found = [self.engine.subnetwork(k, part) for part in _batches(inputs)]
         return tuple(np.concatenate(of_level) for of_level in zip(*found, strict=True))
 
-    def _check(
-        self,
-        subnetwork: int | None,
-        macs: float | None,
-        milliseconds: float | None,
-        deadline: float | None,
-        confidence: float | None,
-        accuracy: float | None,
-    ) -> None:
-        budgets = {
-            "subnetwork": subnetwork,
-            "macs": macs,
-            "milliseconds": milliseconds,
-            "deadline": deadline,
-            "confidence": confidence,
-        }
-        given = [name for name, value in budgets.items() if value is not None]
-        if len(given) > 1:
-            raise AnysliceError(f"give one budget, not {' and '.join(given)}")
-        for name in ("macs", "milliseconds", "deadline"):
-            value = budgets[name]
-            if value is not None and not value > 0:
-                raise AnysliceError(f"{name}={value}: a budget is more than 0")
-        for name, share in (("confidence", confidence), ("accuracy", accuracy)):
-            if share is not None and not 0 < share <= 1:
-                raise AnysliceError(f"{name}={share} must be in 0 ... 1, for example 0.9")
-        if subnetwork is not None:
-            self.run.network.check_k(subnetwork)
-
     def _expected(self, images: int) -> list[float]:
         """Milliseconds that each sub-network usually takes for so many images."""
         calls = -(-images // LARGEST_BATCH)
@@ -252,19 +224,7 @@ class AnytimePredictor:
 
     def _level(self, k: int, accuracy: float | None, below: Below) -> int:
         """The finest level at which sub-network k is as accurate as asked."""
-        if accuracy is None:
-            return 1
-        reached = self.run.accuracy[k - 1]
-        for level, share in enumerate(reached, start=1):
-            if share >= accuracy:
-                return level
-        best = int(np.argmax(reached)) + 1
-        _refuse(
-            f"sub-network {k} is at most {reached[best - 1]:.1%} accurate"
-            f"{f' (level {best})' if len(reached) > 1 else ''}, not {accuracy:.1%}",
-            below,
-        )
-        return best
+        return finest_level(self.run.accuracy[k - 1], accuracy, k, below)
 
     def _until(
         self, inputs: Tensor, start: float, deadline: float, accuracy: float | None, below: Below
@@ -324,7 +284,7 @@ class AnytimePredictor:
         waiting = list(range(len(inputs)))
         features: Features = ()
         macs = 0
-        for k in self._attempts():
+        for k in attempts(self.K, self.interruptible):
             some = inputs if len(waiting) == len(inputs) else inputs[waiting]
             if self.interruptible:
                 logits, features = self.engine.step(k, some, features)
@@ -347,13 +307,6 @@ class AnytimePredictor:
                 features = self.engine.select(features, rows)
             waiting = [waiting[row] for row in rows]
         return [answers[index] for index in range(len(inputs))]
-
-    def _attempts(self) -> list[int]:
-        """Sub-networks to try in turn: all, or 1, 2, 4, ... K where each begins from the images."""
-        if self.interruptible:
-            return list(range(1, self.K + 1))
-        doubling = [1 << i for i in range(self.K.bit_length()) if 1 << i < self.K]
-        return [*doubling, self.K]
 
     def _threshold(self, k: int, level: int, confidence: float) -> float:
         """The least probability at which an answer of sub-network k is right so often."""
@@ -383,67 +336,8 @@ class AnytimePredictor:
         return answers
 
 
-def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engine:
-    """The engine of a name for a device.
-
-    Raises:
-        AnysliceError: if it is not installed or does not run there.
-    """
-    if name == "torch" or (name == "auto" and (device.type != "cpu" or not onnx_is_installed())):
-        return TorchEngine(run.network, device)
-    require_onnx()
-    if device.type != "cpu":
-        raise AnysliceError(
-            f"ONNX Runtime is used on the CPU only, not on {device}; use engine torch"
-        )
-
-    return OnnxEngine(partial(_exported, run), torch.get_num_threads())
-
-
-def _exported(run: TrainedRun, part: Part, k: int) -> bytes:
-    """The ONNX model of a sub-network or step: the one kept, or a new one, which takes seconds."""
-    from anyslice.predict.export import FORMAT, program_of
-
-    facts = {
-        "weights": run.weights_sha256,
-        "exporter": exporter(),
-        "format": FORMAT,
-        part: k,
-    }
-    path = cached_path("onnx", facts, ".onnx")
-    kept = read_cached(path)
-    if kept is None:
-        kept = program_of(run, part, k).model_proto.SerializeToString()
-        keep_cached(path, kept)
-    return kept
-
-
-def largest_within(costs: Sequence[float], budget: float, unit: str, below: Below) -> int:
-    """The largest sub-network whose cost is within the budget.
-
-    Raises:
-        BudgetError: if there is none, unless the thinnest and a warning are asked for.
-    """
-    fitting = [k for k, cost in enumerate(costs, start=1) if cost <= budget]
-    if not fitting:
-        k = int(np.argmin(costs)) + 1
-        _refuse(
-            f"{budget:g} {unit} are too few: the least is {costs[k - 1]:g} {unit}, "
-            f"of sub-network {k}",
-            below,
-        )
-        return k
-    return max(fitting)
-
-
 def _batches(inputs: Tensor) -> list[Tensor]:
     return [inputs[i : i + LARGEST_BATCH] for i in range(0, len(inputs), LARGEST_BATCH)]
-
-
-def _refuse(message: str, below: Below) -> None:
-    if below == "error":
-        raise BudgetError(message)
-    warnings.warn(message, stacklevel=4)
 
 
 def _measured_batch(images: int) -> int:

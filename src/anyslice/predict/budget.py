@@ -1,0 +1,98 @@
+"""What fits a budget: sub-networks, label levels, the order in which answers are tried."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from anyslice.errors import AnysliceError
+from anyslice.predict.errors import BudgetError
+
+Below = Literal["error", "warn"]
+
+
+def check_budgets(**budgets: float | None) -> None:
+    """Refuse several budgets, and one that cannot be.
+
+    Args:
+        budgets: by the names that `AnytimePredictor.predict` gives them.
+
+    Raises:
+        AnysliceError: saying which.
+    """
+    given = [name for name, value in budgets.items() if value is not None]
+    if len(given) > 1:
+        raise AnysliceError(f"give one budget, not {' and '.join(given)}")
+    for name in ("macs", "milliseconds", "deadline"):
+        value = budgets[name]
+        if value is not None and not value > 0:
+            raise AnysliceError(f"{name}={value}: a budget is more than 0")
+    check_share("confidence", budgets["confidence"])
+
+
+def check_share(name: str, share: float | None) -> None:
+    """Raise AnysliceError unless it is in 0 ... 1."""
+    if share is not None and not 0 < share <= 1:
+        raise AnysliceError(f"{name}={share} must be in 0 ... 1, for example 0.9")
+
+
+def largest_within(costs: Sequence[float], budget: float, unit: str, below: Below) -> int:
+    """The largest sub-network whose cost is within the budget.
+
+    Raises:
+        BudgetError: if there is none, unless the thinnest and a warning are asked for.
+    """
+    fitting = [k for k, cost in enumerate(costs, start=1) if cost <= budget]
+    if not fitting:
+        k = int(np.argmin(costs)) + 1
+        refuse(
+            f"{budget:g} {unit} are too few: the least is {costs[k - 1]:g} {unit}, "
+            f"of sub-network {k}",
+            below,
+        )
+        return k
+    return max(fitting)
+
+
+def finest_level(reached: Sequence[float], accuracy: float | None, k: int, below: Below) -> int:
+    """The finest label level at which sub-network k is as accurate as asked.
+
+    Args:
+        reached: its accuracy at each level, fine to coarse, in 0 ... 1.
+        accuracy: what is asked; nothing gives the classes themselves.
+        k: for the message.
+        below: what to do where no level is as accurate.
+
+    Raises:
+        BudgetError: likewise, unless the most accurate level and a warning are asked for.
+    """
+    if accuracy is None:
+        return 1
+    for level, share in enumerate(reached, start=1):
+        if share >= accuracy:
+            return level
+    best = int(np.argmax(reached)) + 1
+    refuse(
+        f"sub-network {k} is at most {reached[best - 1]:.1%} accurate"
+        f"{f' (level {best})' if len(reached) > 1 else ''}, not {accuracy:.1%}",
+        below,
+    )
+    return best
+
+
+def attempts(K: int, interruptible: bool) -> list[int]:
+    """Sub-networks to try in turn: all, or 1, 2, 4, ... K where each begins from the images."""
+    if interruptible:
+        return list(range(1, K + 1))
+    doubling = [1 << i for i in range(K.bit_length()) if 1 << i < K]
+    return [*doubling, K]
+
+
+def refuse(message: str, below: Below) -> None:
+    """Raise BudgetError, or warn with its message."""
+    if below == "error":
+        raise BudgetError(message)
+    warnings.warn(message, stacklevel=4)

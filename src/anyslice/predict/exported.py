@@ -1,0 +1,55 @@
+"""What runs a trained network here; exported models are kept in the user's cache."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from anyslice.errors import AnysliceError
+from anyslice.predict.cache import cached_path, keep_cached, read_cached
+from anyslice.predict.engine import (
+    Engine,
+    EngineName,
+    OnnxEngine,
+    Part,
+    TorchEngine,
+    exporter,
+    onnx_is_installed,
+    require_onnx,
+)
+from anyslice.predict.run_folder import TrainedRun
+
+
+def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engine:
+    """The engine of a name for a device.
+
+    Raises:
+        AnysliceError: if it is not installed or does not run there.
+    """
+    if name == "torch" or (name == "auto" and (device.type != "cpu" or not onnx_is_installed())):
+        return TorchEngine(run.network, device)
+    require_onnx()
+    if device.type != "cpu":
+        raise AnysliceError(
+            f"ONNX Runtime is used on the CPU only, not on {device}; use engine torch"
+        )
+    return OnnxEngine(partial(_exported, run), torch.get_num_threads())
+
+
+def _exported(run: TrainedRun, part: Part, k: int) -> bytes:
+    """The ONNX model of a sub-network or step: the one kept, or a new one, which takes seconds."""
+    from anyslice.predict.export import FORMAT, program_of
+
+    facts = {
+        "weights": run.weights_sha256,
+        "exporter": exporter(),
+        "format": FORMAT,
+        part: k,
+    }
+    path = cached_path("onnx", facts, ".onnx")
+    kept = read_cached(path)
+    if kept is None:
+        kept = program_of(run, part, k).model_proto.SerializeToString()
+        keep_cached(path, kept)
+    return kept
