@@ -100,7 +100,7 @@ def test_norms_behind_convolutions_are_folded(exported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["i-resnext", "levels"])
+@pytest.mark.parametrize("name", ["levels"])
 def test_the_predictor_answers_alike_on_both_engines(folder_of, predictor_of, test_batch, name):
     ours = AnytimePredictor.load(folder_of(name), engine="onnxruntime")
     theirs = predictor_of(name)

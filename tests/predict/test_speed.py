@@ -11,8 +11,8 @@ from anyslice.costs.bench import CIFAR_SIZES, ratio, take_turns
 from anyslice.costs.macs import count, cumulative_macs
 from anyslice.jobs.deployment import Calibration, Deployment, ImageFormat, LabelLevel
 from anyslice.networks import build
-from anyslice.predict.latency import actions_of, is_interruptible
 from anyslice.predict.exported import make_engine
+from anyslice.predict.latency import actions_of, is_interruptible
 from anyslice.predict.predictor import AnytimePredictor
 from anyslice.predict.run_folder import TrainedRun
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,8 +89,8 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
         )
     try:
         metrics = read_json(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path} is damaged: it is not JSON ({error})") from error
+    except AnysliceError as error:
+        raise RunFolderError(str(error)) from error
     if not isinstance(metrics, dict) or "test_error" not in metrics:
         raise RunFolderError(f"{path} is not the record of a training")
     if "deployment" not in metrics:
