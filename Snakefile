@@ -56,6 +56,7 @@ include: "workflow/rules/taxonomy.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/flops.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/latency.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -109,6 +109,20 @@ def test_figures_are_redrawn_without_weights_and_predictions(project, tmp_path):
 
 
 @pytest.mark.slow
+def test_times_are_measured_once_and_drawn_again_without_weights(project, tmp_path):
+    copy = shutil.copytree(project, tmp_path / "copy", symlinks=True)
+    target = "results/latency.pdf"
+    made = snakemake(copy, target)
+    assert made.returncode == 0, made.stdout + made.stderr
+    rows = json.loads((copy / "results/tiny/latency.json").read_text())["rows"]
+    assert {row["batch"] for row in rows} == {1, 64}
+    assert {row["family"] for row in rows} == {"I-ResNeXt", "IS-ResNeXt"}
+    for path in [copy / target, *copy.glob("results/tiny/runs/**/*.safetensors")]:
+        path.unlink()
+    assert jobs(snakemake(copy, "-n", target)) == {"latency": 1}
+
+
+@pytest.mark.slow
 def test_every_figure_has_its_files(project):
     names = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
     for name in [f"{name}.{end}" for name in names for end in ("pdf", "png", "csv")]:

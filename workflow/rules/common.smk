@@ -80,6 +80,14 @@ def taxonomies():
     return sorted(hierarchical | {"cub"})
 
 
+def timed():
+    """The trainings whose sub-networks are timed: of the first figure of budgets, with one seed."""
+    figures = (figure for figure in SCALE.figures.values() if figure.kind == "budget")
+    figure = next(figures, None)
+    lines = figure.lines if figure else ()
+    return [f"{figure.dataset}/{run}/seed{SCALE.seeds[0]}" for run in lines]
+
+
 def required(files):
     """Input files, each of which is made again if it was deleted behind a finished figure.
 

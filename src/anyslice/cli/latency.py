@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from anyslice.cli.options import fail_clearly, prediction_options
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...")
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
 @click.option(
     "--batch",
     "batches",
@@ -20,6 +21,11 @@ from anyslice.cli.options import fail_clearly, prediction_options
     default=(1, 64),
     show_default=True,
     help="Images of a call; can be repeated.",
+)
+@click.option(
+    "--measured",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Measure nothing: what --json printed before, to be shown or drawn again.",
 )
 @click.option(
     "--figure",
@@ -32,6 +38,7 @@ from anyslice.cli.options import fail_clearly, prediction_options
 def latency(
     runs: tuple[Path, ...],
     batches: tuple[int, ...],
+    measured: Path | None,
     figure: Path | None,
     as_json: bool,
     engine: Any,
@@ -48,7 +55,30 @@ def latency(
     import pandas as pd
 
     from anyslice.costs.bench import machine
-    from anyslice.figures.latency import draw
+    from anyslice.files import read_json
+
+    if bool(runs) == bool(measured):
+        raise click.UsageError("give folders of trained networks, or --measured")
+    if measured:
+        found = read_json(measured)
+    else:
+        rows = _measure(runs, batches, engine, device, threads)
+        found = {"machine": machine(), "rows": rows}
+    table = pd.DataFrame(found["rows"])
+    if figure:
+        from anyslice.figures.latency import draw
+
+        draw(table, found["machine"], figure)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**found["machine"]))
+    click.echo(table.to_string(index=False, float_format="{:.3f}".format))
+
+
+def _measure(
+    runs: Sequence[Path], batches: Sequence[int], engine: Any, device: str, threads: int | None
+) -> list[dict[str, Any]]:
     from anyslice.predict import AnytimePredictor
     from anyslice.predict.latency import compare_with_eager
 
@@ -57,11 +87,4 @@ def latency(
         predictor = AnytimePredictor.load(folder, engine=engine, device=device, threads=threads)
         for batch in batches:
             rows += compare_with_eager(predictor.run, predictor.engine, batch)
-    table = pd.DataFrame(rows)
-    if figure:
-        draw(table, machine(), figure)
-    if as_json:
-        click.echo(json.dumps({"machine": machine(), "rows": rows}, indent=2))
-        return
-    click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**machine()))
-    click.echo(table.to_string(index=False, float_format="{:.3f}".format))
+    return rows

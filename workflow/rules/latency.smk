@@ -1,0 +1,29 @@
+# What sub-networks take on a machine: measured once, since no machine gives the same milliseconds twice.
+# To measure again, on another machine or when trainings have changed, delete the file.
+rule measure_latency:
+    """Milliseconds of every sub-network of Figure 4's first anytime networks, beside eager PyTorch."""
+    input:
+        ancient(expand(f"{RESULTS}/runs/{{run}}/model.safetensors", run=timed())),
+    output:
+        f"{RESULTS}/latency.json",
+    log:
+        f"{RESULTS}/latency.log",
+    threads: SCALE.threads
+    params:
+        folders=lambda w, input: [Path(file).parent for file in input],
+    shell:
+        "anyslice latency {params.folders} --threads {threads} --json > {output} 2> {log}"
+
+
+rule latency:
+    """Error against milliseconds, beside error against MACs."""
+    input:
+        f"{RESULTS}/latency.json",
+    output:
+        pdf="results/latency.pdf",
+        png="results/latency.png",
+    log:
+        "results/latency.log",
+    localrule: True
+    shell:
+        "anyslice latency --measured {input} --figure {output.pdf} > {log} 2>&1"
