@@ -23,7 +23,6 @@ def extended(root, tmp_path, monkeypatch):
 
 
 def test_it_has_what_it_does_not_say_from_the_other(extended):
-    """Friction 16."""
     mine, quick = extended("seeds: [7]\nrecipe: {epochs: 4}\n"), load_scale("quick")
     assert mine.name == "mine"
     assert (mine.seeds, mine.recipe.epochs) == ((7,), 4)

@@ -107,7 +107,6 @@ def test_relative_imports_of_a_package_are_its_code(outside, tmp_path: Path):
     ],
 )
 def test_a_mistake_in_its_row_is_said_when_a_scale_is_loaded(outside, changes, expected):
-    """Frictions 9 and 10."""
     done = outside(LOAD, **changes)
     assert done.returncode == 1
     assert "ParameterError" in done.stdout or "FamilyError" in done.stdout
@@ -115,7 +114,6 @@ def test_a_mistake_in_its_row_is_said_when_a_scale_is_loaded(outside, changes, e
 
 
 def test_a_wrong_number_of_sub_networks_is_said_when_it_is_built(outside):
-    """Friction 10."""
     code = (
         "from anyslice.networks import build\n"
         "build('my_rows:mine', depth=3, classes=10, image_size=16)"

@@ -66,7 +66,7 @@ def prepared(description, source, output):
 
 
 def test_every_source_gives_the_same_bytes(sources, tmp_path):
-    """Frictions 1 and 30: no manifest says where the images come from."""
+    """No manifest says where the images come from."""
     description, places = sources
     first, *rest = (prepared(description, p, tmp_path / f"out-{k}") for k, p in places.items())
     assert sorted(first) == ["manifest.json", "split.json", "test.safetensors", "train.safetensors"]
@@ -118,7 +118,7 @@ def test_an_image_of_another_size_is_named(sources, tmp_path):
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("as_labels", [list, np.array, lambda labels: list(np.array(labels))])
 def test_pickles_of_today_are_read(tmp_path, protocol, as_labels):
-    """Friction 7: batches written by this Python and this NumPy."""
+    """Batches written by this Python and this NumPy."""
     description = write_cifar10(tmp_path)
     expected = read(description, tmp_path)
     folder = tmp_path / "cifar-10-batches-py"

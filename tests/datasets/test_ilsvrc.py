@@ -148,7 +148,7 @@ def test_a_label_out_of_range_is_named(tmp_path):
 
 
 def test_parts_that_are_links_are_read_where_they_lead(unpacked, tmp_path):
-    """Frictions 2 and 31: beside the first link's target lies another val/."""
+    """Beside the first link's target lies another val/."""
     description, folder = unpacked
     wrong = tmp_path / "v1"
     shutil.copytree(folder, wrong)
@@ -165,7 +165,7 @@ def test_parts_that_are_links_are_read_where_they_lead(unpacked, tmp_path):
 
 
 def test_a_folder_that_moves_leaves_the_same_manifest(unpacked, tmp_path):
-    """Friction 30: it is part of every training's identity; so is unpacking the tar files."""
+    """It is part of every training's identity; so is unpacking the tar files."""
     description, folder = unpacked
     output = prepare_unpacked(description, folder, tmp_path / "again")
     manifest = (output / "manifest.json").read_bytes()

@@ -86,7 +86,6 @@ def test_the_commands_of_the_readme_lead_to_a_training(tmp_path, monkeypatch):
 
 
 def test_small_images_become_tensors_and_are_described_as_they_are(tmp_path):
-    """Friction 6."""
     write_images(tmp_path / "own/train", small(60))
     write_images(tmp_path / "own/test", small(15))
     description = described(tmp_path / "own", tmp_path)
@@ -186,14 +185,13 @@ def test_linked_parts_classes_and_images_are_followed(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "JPEG", "bmp", "webp", "tif", "ppm"])
 def test_every_usual_kind_of_file_is_read(tmp_path, suffix):
-    """Friction 4."""
     write_images(tmp_path / "own/train", small(30), suffix)
     dataset = prepared(described(tmp_path / "own", tmp_path), tmp_path / "out")
     assert sum(dataset.counts.values()) == 30
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path, caplog):
-    """Friction 38: files that another system leaves beside images."""
+    """Files that another system leaves beside images."""
     write_images(tmp_path / "own/train", small(30))
     folder = tmp_path / "own/train/cat"
     (folder / "._000.JPEG").write_bytes(b"resource fork")
@@ -208,7 +206,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, caplog):
 
 
 def test_folders_that_are_not_the_classes_are_named(tmp_path):
-    """Friction 5: the classes name the folders where there are no class_ids."""
+    """The classes name the folders where there are no class_ids."""
     write_images(tmp_path / "own/train", small(30))
     description = described(tmp_path / "own", tmp_path)
     (tmp_path / "own/train/dog").rename(tmp_path / "own/train/dogs")
@@ -226,7 +224,6 @@ def test_renamed_classes_keep_their_folders(tmp_path):
 @pytest.mark.parametrize("key", ["mean", "std"])
 @pytest.mark.parametrize("value", [(0.1,), (0.6,)])
 def test_a_wrong_mean_of_files_is_refused(tmp_path, key, value):
-    """Friction 3."""
     counts = Counts(160, 40, 50)
     description = replace(describe("fashion-mnist-files"), counts=counts, **{key: value})
     with pytest.raises(DataError, match=rf"key '{key}' is \[{value[0]}\], but the .* have \[0\."):
@@ -285,7 +282,6 @@ def oversized():
 def test_an_image_that_cannot_be_read_is_named_by_both_commands(
     tmp_path, images, name, content, message
 ):
-    """Frictions 38 and 39."""
     write_images(tmp_path / "own/train", images(30))
     description = described(tmp_path / "own", tmp_path)
     path = tmp_path / "own/train/cat" / name
@@ -300,7 +296,7 @@ def test_an_image_that_cannot_be_read_is_named_by_both_commands(
 
 @pytest.mark.parametrize("storage", ["tensor", "files"])
 def test_16_bit_grey_keeps_its_shades(tmp_path, storage):
-    """Friction 44: Pillow makes everything from 256 on white."""
+    """Pillow makes everything from 256 on white."""
     grey = fashion()[0][:30]
     write_images(tmp_path / "own/train", [Image.fromarray(g.astype(np.uint16) * 257) for g in grey])
     description = described(tmp_path / "own", tmp_path, storage=storage, image_size=28)

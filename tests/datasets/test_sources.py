@@ -59,7 +59,7 @@ def test_a_download_killed_at_its_end_is_only_verified(server, tmp_path):
 
 
 def test_a_packed_file_stays_as_it_was_sent(server, tmp_path):
-    """Friction 34: a server that labels .gz files as compressed for the transfer."""
+    """A server that labels .gz files as compressed for the transfer."""
     address, handler = server
     handler.content = gzip.compress(CONTENT)
     handler.headers_sent = {"Content-Encoding": "gzip"}

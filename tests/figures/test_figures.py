@@ -145,7 +145,6 @@ DATASET = "fashion-mnist-quick"
     ],
 )
 def test_the_axis_says_what_is_drawn(restyled, x, label, note):
-    """Friction 27."""
     _, table, face = restyled(x=x, y_scale="log")
     figure = budget.draw(table.assign(macs=1e6, all_ops=2e6, params=3e6), face)
     (axes,) = figure.axes
@@ -157,7 +156,6 @@ def test_the_axis_says_what_is_drawn(restyled, x, label, note):
 
 
 def test_a_figure_has_its_own_title_seeds_and_styles(restyled):
-    """Friction 26."""
     style = {"label": "ours", "colour": "#123456", "marker": "h"}
     scale, table, face = restyled(title="Mine", seeds=[2], styles={"msdnet": style})
     assert face.title == "Mine"
@@ -176,7 +174,7 @@ def test_only_the_seeds_of_the_figure_are_in_its_table(restyled, drawn, tmp_path
 
 
 def test_no_two_runs_share_an_entry_of_the_legend_however_many_lines(restyled):
-    """Friction 25: two lines of equal K had one name, and a fifth line had no dashes."""
+    """Two lines of equal K had one name, and a fifth line had no dashes."""
     _, table, face = restyled(styles={"resnet-8": {"label": "MSDNet"}})
     one = table[table.run == "i-resnext"]
     many = pd.concat([table, *(one.assign(run=f"i-resnext-{n}") for n in range(12))])
@@ -243,7 +241,6 @@ def test_the_numbers_for_latex_are_those_of_the_seeds(drawn):
 
 @pytest.mark.slow
 def test_a_users_matplotlibrc_changes_no_figure(drawn, root, tmp_path):
-    """Friction 41."""
     rc = tmp_path / "matplotlibrc"
     rc.write_text(
         "text.usetex: True\nsavefig.transparent: True\nlines.linewidth: 9\nbackend: TkAgg\n"

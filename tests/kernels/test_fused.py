@@ -92,7 +92,6 @@ def test_widths_without_kernels_are_left_to_the_plain_modules(W, B, monkeypatch)
 
 
 def test_without_numba_the_plain_modules_train(monkeypatch):
-    """Friction 43."""
     block, x = block_and_images("independent", W=16, B=4, C=4, K=4, seed=0)
     monkeypatch.setattr(fused, "SMALLEST", 0)
     assert fused.pays(x, 4, training=True)

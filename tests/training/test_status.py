@@ -181,7 +181,7 @@ def test_on_a_terminal_the_line_is_live(monkeypatch):
 
 
 def test_tensorboard_has_a_point_per_epoch_after_a_kill_too(tmp_path):
-    """Friction 42: epochs that were trained again after a kill were there twice."""
+    """Epochs that were trained again after a kill were there twice."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for first, last in ((1, 3), (3, 4)):  # killed after epoch 3, resumed after epoch 2
@@ -231,7 +231,6 @@ def row(state, seconds=None, left=None, run=RUN):
     ],
 )
 def test_the_last_line_is_the_total(rows, expected):
-    """Friction 19."""
     assert table(rows).splitlines()[-1] == expected
 
 
@@ -245,7 +244,6 @@ def test_the_same_for_programs(root, results, tmp_path):
 
 
 def test_a_run_that_the_scale_no_longer_lists_is_named(root, results, tmp_path):
-    """Friction 17."""
     folder = results / "runs/fashion-mnist-short/old/seed1"
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text("{}")
@@ -256,7 +254,7 @@ def test_a_run_that_the_scale_no_longer_lists_is_named(root, results, tmp_path):
 
 
 def test_a_pipe_that_closes_is_no_error(root):
-    """Friction 19: `anyslice status | head`."""
+    """As in `anyslice status | head`."""
     command = [sys.executable, "-m", "anyslice", "status", "--scale", "paper"]
     shown = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     shown.stdout.close()
@@ -265,7 +263,7 @@ def test_a_pipe_that_closes_is_no_error(root):
 
 
 def test_a_training_by_hand_that_fails_is_not_the_studys(root, data, tmp_path, monkeypatch):
-    """Friction 18: nor is one whose keys were changed."""
+    """Nor is one whose keys were changed."""
     monkeypatch.chdir(tmp_path)
     scale = str(root / "tests/scales/short.yaml")
     common = ["--scale", scale, "--data", str(data)]

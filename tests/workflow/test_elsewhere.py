@@ -23,7 +23,7 @@ def project(tmp_path_factory, copy_repository, run) -> Path:
 
 
 def test_a_checkout_runs_its_own_code(project, run):
-    """Friction 33: git worktrees and queued experiments share an environment."""
+    """Git worktrees and queued experiments share an environment."""
     verb = project / "src/anyslice/cli/status.py"
     text = verb.read_text()
     verb.write_text(text.replace('"""Show', '"""In this checkout, show', 1))
@@ -47,7 +47,6 @@ def test_a_training_records_the_code_of_its_own_checkout(project, run):
 
 @pytest.mark.slow
 def test_data_dated_in_the_future_do_not_fail_a_training(project, run):
-    """Friction 37."""
     in_an_hour = time.time() + 3600
     os.utime(project / MANIFEST, (in_an_hour, in_an_hour))
     (project / TRAINING / "metrics.json").unlink(missing_ok=True)
@@ -58,7 +57,6 @@ def test_data_dated_in_the_future_do_not_fail_a_training(project, run):
 
 
 def test_a_home_that_cannot_be_written(project):
-    """Friction 36."""
     environment = os.environ | {
         "HOME": "/proc/nowhere",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -75,7 +73,7 @@ def test_a_home_that_cannot_be_written(project):
 
 
 def test_folders_with_any_characters_in_commands(project, run):
-    """Friction 35: a scale's path with a space, a source folder with an apostrophe."""
+    """A scale's path with a space, a source folder with an apostrophe."""
     scale = project / "my scales/tiny.yaml"
     scale.parent.mkdir()
     scale.write_text((project / SCALE).read_text())

@@ -1,4 +1,4 @@
-"""`anyslice runs rename` and `remove`: what is on disk follows the scale's file (friction 17)."""
+"""`anyslice runs rename` and `remove`: what is on disk follows the scale's file."""
 
 from pathlib import Path
 

@@ -45,5 +45,5 @@ def test_it_waits_for_a_controller_that_is_away(ask):
 
 
 def test_no_account_is_an_answer(ask):
-    """Friction 54: the plugin pipes without a shell, so that sacct gets `| tail -1`."""
+    """The plugin pipes without a shell, so that sacct gets `| tail -1`."""
     assert ask("exit 1", "-nu", "someone", "-o", "Account%256", "|", "tail", "-1") == "none\n"

@@ -141,7 +141,7 @@ CONFIGURATION = Path("/tmp/anyslice-slurm/slurm.conf")
 
 @pytest.mark.slow
 def test_a_controller_that_is_away_and_forgets_jobs(project, run, start):
-    """Frictions 46 and 47: it is stopped for a minute, and drops jobs 10 s after their end."""
+    """It is stopped for a minute, and drops jobs 10 s after their end."""
     scale = project / "tests/scales/away.yaml"
     scale.write_text((project / SCALE).read_text())
     with CONFIGURATION.open("a") as file:
@@ -189,7 +189,7 @@ def on_another_host(project: Path, *command: str) -> subprocess.CompletedProcess
 
 @pytest.mark.slow
 def test_a_killed_snakemake_is_continued_on_another_host(project, start, run):
-    """Frictions 49 and 50: its lock is respected, and its jobs are waited for, not doubled."""
+    """Its lock is respected, and its jobs are waited for, not doubled."""
     scale = project / "tests/scales/killed.yaml"
     scale.write_text((project / SCALE).read_text())
     options = ["--workflow-profile", "profiles/slurm", "--config", "scale=tests/scales/killed.yaml"]

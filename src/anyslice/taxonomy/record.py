@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.levels import Level
@@ -73,7 +73,7 @@ def read_taxonomy(path: Path) -> Taxonomy:
                 for level in raw["levels"]
             ),
         )
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (AnysliceError, KeyError, TypeError) as error:
         raise TaxonomyError(f"{path} is no taxonomy: {error!r}") from error
     for problem in _contradictions(taxonomy):
         raise TaxonomyError(f"{path}: {problem}")
