@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from released import MODELS
 
 from anyslice.costs.macs import cost_of
@@ -249,6 +250,31 @@ def test_predictions_do_not_depend_on_pictures_being_files(predictor_of, photo, 
     )
     with pytest.raises(ImageError):
         predictor.predict(photo.parent)
+
+
+def renderings(picture):
+    """The same grey picture in every way that one may meet it."""
+    grey = Image.fromarray(picture)
+    colour = Image.merge("RGB", [grey] * 3)
+    return {
+        "colour": colour,
+        "palette": colour.quantize(256),
+        "opaque": colour.convert("RGBA"),
+        "CMYK": colour.convert("CMYK"),
+        "16 bits": Image.fromarray(picture.astype(np.uint16) * 257),
+        "real": Image.fromarray(picture.astype(np.float32) / 255),
+        "array": np.dstack([picture] * 3),
+    }
+
+
+def test_the_answer_does_not_depend_on_how_a_picture_is_stored(predictor_of, sources):
+    predictor = predictor_of("is-resnext")
+    for picture in sources[:5]:
+        expected = predictor.predict(picture)[0]
+        for name, image in renderings(picture).items():
+            found = predictor.predict(image)[0]
+            assert found.label == expected.label, name
+            assert found.probability == pytest.approx(expected.probability, abs=0.01), name
 
 
 def test_no_warning_where_everything_fits(predictor_of, images):
