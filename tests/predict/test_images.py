@@ -1,6 +1,7 @@
 """Any picture gives the right input or an error that says what is wrong."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -50,6 +51,16 @@ def test_16_bits_keep_their_grey_values(tmp_path, ramp, suffix):
     assert (pixels(path) == ramp).all()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_16_bits_keep_their_values_in_other_formats(tmp_path, ramp, channels):
+    deep = np.repeat(ramp[..., None].astype(">u2") * 257, channels, axis=-1).astype(">u2")
+    path = tmp_path / "picture.pnm"
+    kind = {1: "P5", 3: "P6"}[channels]
+    path.write_bytes(f"{kind}\n16 16\n65535\n".encode() + deep.tobytes())
+    assert (pixels(path) == ramp).all()
+    assert (np.array(open_upright(path, COLOUR)) == ramp[..., None]).all()
+
+
 def test_real_grey_values_are_from_0_to_1(ramp):
     assert (pixels(Image.fromarray(ramp.astype(np.float32) / 255)) == ramp).all()
     with pytest.raises(ImageError, match=r"from 0 to 255; .* from 0, black, to 1, white"):
@@ -63,6 +74,26 @@ def test_palette_cmyk_and_colour_become_what_the_network_sees(ramp):
         assert np.abs(pixels(image).astype(int) - ramp).max() <= 1
     assert open_upright(Image.fromarray(ramp), COLOUR).mode == "RGB"
     assert open_upright(Image.fromarray(ramp > 99), COLOUR).mode == "RGB"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tiff"])
+def test_a_cmyk_file_has_the_colours_that_people_see(tmp_path, ramp, suffix):
+    path = tmp_path / f"print.{suffix}"
+    colour = Image.merge("RGB", [Image.fromarray(ramp)] * 3)
+    colour.convert("CMYK").save(path, quality=100)
+    assert Image.open(path).mode == "CMYK"
+    assert np.abs(pixels(path).astype(int) - ramp).max() <= 1
+
+
+def test_a_file_of_as_many_channels_as_no_picture_has_is_refused(tmp_path, ramp):
+    path = tmp_path / "bands.tiff"
+    Image.fromarray(np.dstack([ramp] * 4), "RGBA").save(path)
+    whole = path.read_bytes()
+    bands = struct.pack("<HHII", 277, 3, 1, 4)  # the tag with the number of samples in a pixel
+    assert whole.count(bands) == 1
+    path.write_bytes(whole.replace(bands, struct.pack("<HHII", 277, 3, 1, 9)))
+    with pytest.raises(ImageError, match=r"bands\.tiff is not an image of a format"):
+        to_input(path, GREY)
 
 
 def test_transparent_pixels_are_black_as_in_training():

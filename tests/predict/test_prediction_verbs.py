@@ -2,10 +2,13 @@
 
 import json
 
+import matplotlib.figure
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from anyslice.cli.main import main
+from anyslice.figures import latency as latency_figure
 from anyslice.predict import latency
 
 
@@ -86,3 +89,40 @@ def test_latency_times_every_subnetwork_and_draws_it(folder_of, tmp_path, monkey
         assert row["lower_quartile"] <= row["milliseconds"] <= row["upper_quartile"]
         assert row["rounds"] >= latency.LEAST
     assert (tmp_path / "latency.pdf").stat().st_size > 1000
+
+    (tmp_path / "latency.json").write_text(result.output)
+    options = ("--json", "--figure", tmp_path / "again.png")
+    again = call("latency", "--measured", tmp_path / "latency.json", *options)
+    assert json.loads(again.output) == found
+    assert (tmp_path / "again.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"machine": {"cores": 2}, "rows": []}'])
+def test_latency_names_a_file_that_it_did_not_print(tmp_path, content):
+    (tmp_path / "other.json").write_text(content)
+    result = call("latency", "--measured", tmp_path / "other.json")
+    assert result.exit_code == 1
+    assert "other.json is not what `anyslice latency RUN... --json` prints" in result.output
+
+
+def test_times_below_a_millisecond_are_numbers_without_a_prefix(tmp_path, monkeypatch):
+    rows = [
+        {"run": "r", "family": "MSDNet", "subnetwork": k, "macs": 10**6 * k, "error": 9.0 - k}
+        | {"batch": 1, "engine": engine, "milliseconds": 0.1 * k, "rounds": 9}
+        | {"lower_quartile": 0.1 * k, "upper_quartile": 0.1 * k}
+        for k in (1, 5)
+        for engine in ("torch", "eager", "all exits")
+    ]
+    labels = []
+    draw = matplotlib.figure.Figure.savefig
+
+    def look(figure, *arguments, **options):
+        draw(figure, *arguments, **options)
+        labels[:] = [[t.get_text() for t in axes.get_xticklabels()] for axes in figure.axes]
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", look)
+    machine = {"cpu": "a CPU", "threads": 1, "cores": 2, "torch": "2"}
+    latency_figure.draw(pd.DataFrame(rows), machine, tmp_path / "latency.pdf")
+    macs, milliseconds = labels
+    assert {"1 M", "2 M", "5 M"} <= set(macs)
+    assert {"0.1", "0.2", "0.5"} <= set(milliseconds)

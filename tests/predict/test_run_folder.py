@@ -1,9 +1,12 @@
 """A run folder is complete, or what is wrong with it is said."""
 
+import copy
 import json
 import os
 import shutil
+from functools import reduce
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,6 +25,22 @@ def copy_of(tmp_path, folder_of):
 def change(folder, **changes):
     path = folder / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def paths(node, at=()):
+    """The keys that lead to each value of a JSON document; of lists, to their first element."""
+    if at:
+        yield at
+    children = {dict: lambda: node.items(), list: lambda: list(enumerate(node))[:1]}
+    for key, child in children.get(type(node), list)():
+        yield from paths(child, (*at, key))
+
+
+def put(document, at, value):
+    """A copy of the document with another value there."""
+    changed = copy.deepcopy(document)
+    reduce(lambda node, key: node[key], at[:-1], changed)[at[-1]] = value
+    return changed
 
 
 def refused(folder, message):
@@ -67,6 +86,48 @@ def test_metrics_that_say_too_little(copy_of):
     refused(folder, "does not describe 4 sub-networks")
     change(folder, deployment={k: v for k, v in deployment.items() if k != "levels"})
     refused(folder, r"deployment.*levels")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("channels", -1, r"'deployment\.images\.channels'"),
+        ("mean", [], r"images\.mean': one number for each of 1 channels is needed \(found \[\]\)"),
+        ("mean", [float("inf")], r"images\.mean': one number"),
+        ("std", [0.3, 0.3, 0.3], r"images\.std': one number for each of 1 channels"),
+        ("std", [0], r"images\.std': it must be more than 0"),
+        ("shrink", 0, r"'deployment\.images\.shrink'"),
+        ("pad", 16, r"images\.pad': nothing is left between the padding"),
+    ],
+)
+def test_an_image_format_that_cannot_be(copy_of, key, value, message):
+    folder = copy_of("i-resnext")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    changed = put(metrics, ("deployment", "images", key), value)
+    (folder / "metrics.json").write_text(json.dumps(changed))
+    refused(folder, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["i-resnext", "levels"])
+def test_whatever_is_wrong_with_one_value_is_said_or_does_not_matter(copy_of, name):
+    folder = copy_of(name)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["code_sha256"], metrics["packages"]  # long, and prediction reads neither
+    said, answered = [], 0
+    for at in paths(metrics):
+        for value in (None, -1, []):
+            (folder / "metrics.json").write_text(json.dumps(put(metrics, at, value)))
+            try:
+                predictor = AnytimePredictor.load(folder, engine="torch")
+            except RunFolderError as error:
+                said.append(str(error))
+                continue
+            (answer,) = predictor.predict(np.zeros((28, 28), np.uint8), confidence=0.9)
+            assert 0 <= answer.probability <= 1, (at, value)
+            answered += 1
+    assert min(len(said), answered) > 50
+    assert all(str(folder) in message for message in said)
 
 
 def test_another_networks_parameters(copy_of):

@@ -1,7 +1,17 @@
-"""What exported networks of CIFAR's size promise: batch 1, one thread, ratios within rounds."""
+"""What exported networks promise: batch 1, one thread, ratios within rounds, on an idle machine.
+
+All that is promised of prediction, each with the ratio that was found:
+
+    pytest -s -m "perf or not perf" -k "test_speed or confidence_saves" tests/predict
+
+Networks have CIFAR's size and are not trained, for weights change no time. At equal error the
+released models are compared, or with SPEED_RUNS=results/<scale>/runs/<dataset> a study's runs.
+"""
 
 import functools
+import os
 import random
+from pathlib import Path
 from statistics import mean, median
 
 import pytest
@@ -12,7 +22,7 @@ from anyslice.costs.macs import count, cumulative_macs
 from anyslice.jobs.deployment import Calibration, Deployment, ImageFormat, LabelLevel
 from anyslice.networks import build
 from anyslice.predict.exported import make_engine
-from anyslice.predict.latency import actions_of, is_interruptible
+from anyslice.predict.latency import actions_of, is_interruptible, zeros
 from anyslice.predict.predictor import AnytimePredictor
 from anyslice.predict.run_folder import TrainedRun
 
@@ -52,6 +62,7 @@ def predictor(name):
     return AnytimePredictor(run, make_engine(run, "onnxruntime", torch.device("cpu")))
 
 
+@functools.cache
 def turns(name):
     """Seconds of each sub-network and step by ONNX Runtime, and of eager sub-networks."""
     run = untrained(name)
@@ -91,6 +102,40 @@ def test_exported_subnetworks_are_faster_than_eager_pytorch(name):
         ratio(seconds["all exits"], seconds[f"subnetwork {K}"]),
     )
     assert min(speedups) >= 2.5
+
+
+def runs_of(root):
+    """Each run of a data set with its first seed."""
+    folder = Path(os.environ.get("SPEED_RUNS") or root / "models/fashion-mnist-quick")
+    found = {}
+    for path in sorted(folder.glob("**/model.safetensors")):
+        found.setdefault(path.relative_to(folder).parts[0], path.parent)
+    return [AnytimePredictor.load(path, engine="onnxruntime") for path in found.values()]
+
+
+def least_error(anytime):
+    return min(by_level[0] for by_level in anytime.run.test_error)
+
+
+def test_at_equal_error_ours_is_faster_than_msdnet_as_public_code_runs_it(root):
+    """At the least error that both reach; public code computes all exits, whichever answers."""
+    runs = runs_of(root)
+    public = min((r for r in runs if r.run.family == "MSDNet"), key=least_error)
+    ours = [r for r in runs if r.run.family in ("I-ResNeXt", "IS-ResNeXt")]
+    error = max(least_error(public), min(map(least_error, ours)))
+    image = zeros(public.run.network, 1)
+    actions = {"public": torch.inference_mode()(functools.partial(public.run.network, image))}
+    for anytime in ours:
+        for k, (reached, *_) in enumerate(anytime.run.test_error, start=1):
+            if reached <= error:
+                call = functools.partial(anytime.engine.subnetwork, k, image)
+                actions[f"{anytime.run.name}, sub-network {k}"] = call
+    take_turns(actions, 3)
+    seconds = take_turns(actions, ROUNDS)
+    speedups = {name: ratio(seconds["public"], times) for name, times in seconds.items()}
+    best = max(speedups, key=speedups.__getitem__)
+    show(f"MSDNet eager, all exits / {best}, at {error:.2f} % error", speedups[best])
+    assert speedups[best] >= 5
 
 
 def test_all_steps_of_is_resnext_take_little_more_than_one_full_pass():

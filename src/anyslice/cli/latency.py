@@ -55,12 +55,11 @@ def latency(
     import pandas as pd
 
     from anyslice.costs.bench import machine
-    from anyslice.files import read_json
 
     if bool(runs) == bool(measured):
         raise click.UsageError("give folders of trained networks, or --measured")
     if measured:
-        found = read_json(measured)
+        found = _read(measured)
     else:
         rows = _measure(runs, batches, engine, device, threads)
         found = {"machine": machine(), "rows": rows}
@@ -74,6 +73,16 @@ def latency(
         return
     click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**found["machine"]))
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    from anyslice.errors import AnysliceError
+    from anyslice.files import read_json
+
+    found = read_json(path)
+    if not isinstance(found, dict) or not (found.get("machine") and found.get("rows")):
+        raise AnysliceError(f"{path} is not what `anyslice latency RUN... --json` prints")
+    return found
 
 
 def _measure(

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from anyslice.config.families import labelled
 from anyslice.figures.curves import legend_right, log_axis, macs_axis
@@ -38,7 +39,10 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
         for axes, batch in zip(panels[1:], batches, strict=True):
             _plot(axes, table[table.batch == batch], "milliseconds")
             log_axis(axes)
+            axes.xaxis.set_major_formatter("{x:g}")  # "500 m" milliseconds would be read as metres
             axes.set(xlabel="milliseconds", title=f"batch {batch}")
+        for axes in panels:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         legend_right(panels[-1])
         notes = (
             f"solid: {engine}; dashed: eager PyTorch {machine['torch']}; dotted: eager, all exits; "

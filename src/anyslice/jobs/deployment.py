@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from scipy.optimize import isotonic_regression
 from torch import Tensor
 
-from anyslice.config.dataset import Storage
+from anyslice.config.dataset import NotNegative, Positive, Storage
 from anyslice.costs.macs import count, cumulative_macs
 from anyslice.datasets.dataset import Dataset
 from anyslice.datasets.manifest import Manifest
@@ -40,12 +40,12 @@ class ImageFormat:
     """
 
     storage: Storage
-    size: int
-    channels: int
+    size: Positive
+    channels: Positive
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    pad: int
-    shrink: int
+    pad: NotNegative
+    shrink: Positive
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from anyslice.config.outside import FamilyError
 from anyslice.config.scale import Run, hyperparameters
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
-from anyslice.jobs.deployment import Deployment
+from anyslice.jobs.deployment import Deployment, ImageFormat
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.paths import METRICS, WEIGHTS
 from anyslice.predict.errors import RunFolderError
@@ -124,6 +125,25 @@ def _check_sizes(trained: TrainedRun) -> None:
         len(of_k) != D for of in by_level for of_k in of
     ):
         raise AnysliceError(f"it does not describe {K} sub-networks of {D} label levels each")
+    steps = [of_level for of_k in deployment.calibration for of_level in of_k]
+    if any(len(of.confidences) != len(of.accuracies) for of in steps):
+        raise AnysliceError(
+            "key 'deployment.calibration': an accuracy for each confidence is needed"
+        )
+    _check_images(deployment.images)
+
+
+def _check_images(images: ImageFormat) -> None:
+    for key, values in (("mean", images.mean), ("std", images.std)):
+        if len(values) != images.channels or not all(map(isfinite, values)):
+            raise AnysliceError(
+                f"key 'deployment.images.{key}': one number for each of {images.channels} channels "
+                f"is needed (found {list(values)})"
+            )
+    if min(images.std) <= 0:
+        raise AnysliceError("key 'deployment.images.std': it must be more than 0")
+    if images.size * images.shrink <= 2 * images.pad:
+        raise AnysliceError("key 'deployment.images.pad': nothing is left between the padding")
 
 
 def _reason(error: Exception) -> str:
