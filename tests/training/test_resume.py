@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.datasets import open_dataset
 from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
-from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of
+from anyslice.jobs.identity import LOOP, PACKAGE, STORAGES, Identity, code_of
 from anyslice.jobs.inputs import Folders, label_levels_of
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.lock import sole_process
@@ -392,6 +393,17 @@ def test_an_edit_of_a_family_outdates_no_run_of_another():
     }
     imported["shallow-resnext"].remove("networks/resnext.py")  # it consists of ResNeXt's blocks
     assert imported == {name: {file} for name, file in files.items()}
+
+
+def test_an_edit_of_a_format_outdates_no_run(tmp_path):
+    """Of any family, on tensors or on files."""
+    package = shutil.copytree(PACKAGE, tmp_path / "anyslice")
+    files = {NetworkParams(name=name).file for name in FAMILIES}
+    runs = {(file, root): [LOOP, file, root] for file in files for root in STORAGES.values()}
+    before = {run: code_of(roots, package) for run, roots in runs.items()}
+    for module in sorted(package.glob("datasets/formats/*.py")):
+        module.write_text(module.read_text() + "\nEDITED = True\n")
+    assert {run: code_of(roots, package) for run, roots in runs.items()} == before
 
 
 def test_another_storage_is_no_code_of_a_run_on_tensors():
