@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +75,18 @@ def changed_scale(tmp_path) -> Callable[[str, str], Path]:
 def folders(tmp_path, data) -> Folders:
     """Fresh folders for a training."""
     return Folders(output=tmp_path / "output", work=tmp_path / "work", data=data)
+
+
+@pytest.fixture
+def train_command(folders) -> Callable[..., list[str]]:
+    """The words of `anyslice train` for one training at a scale, to be run as a process."""
+
+    def words(scale: Path, *more: str) -> list[str]:
+        train = [sys.executable, "-m", "anyslice", "train", f"{NAME}/is-resnext", "--seed", "1"]
+        train += ["--scale", str(scale), "--output", str(folders.output)]
+        return [*train, "--work", str(folders.work), "--data", str(folders.data), *more]
+
+    return words
 
 
 @pytest.fixture(scope="session")

@@ -183,14 +183,11 @@ def test_trainings_within_a_job_of_slurm_share_its_gpus(machine):
 
 
 @pytest.fixture
-def command(folders, changed_scale):
+def command(train_command, changed_scale):
     """`anyslice train` at a scale that takes GPUs."""
 
     def make(*arguments, gpus=1):
-        scale = changed_scale("gpus: 0", f"gpus: {gpus}")
-        train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
-        train += ["--scale", str(scale), "--seed", "1", "--output", str(folders.output)]
-        return [*train, "--work", str(folders.work), "--data", str(folders.data), *arguments]
+        return train_command(changed_scale("gpus: 0", f"gpus: {gpus}"), *arguments)
 
     return make
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -16,16 +15,12 @@ LONG = "epochs: 3", "epochs: 200"
 
 
 @pytest.fixture
-def command(folders, changed_scale):
+def command(train_command, changed_scale):
     """Starts `anyslice train` on a run of the tests' scale, the scale's text changed."""
 
     def start(*arguments, change=("", "")):
-        scale = changed_scale(*change)
-        command = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
-        command += ["--scale", scale, "--seed", "1", "--output", folders.output]
-        command += ["--work", folders.work, "--data", folders.data, *arguments]
         return subprocess.Popen(
-            command,
+            train_command(changed_scale(*change), *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -242,12 +242,9 @@ def _wait_for_checkpoint(process, work):
 
 
 @pytest.fixture
-def command(folders, changed_scale):
+def command(train_command, changed_scale):
     """`anyslice train` in two processes, when the first of many epochs is done."""
-    scale = changed_scale("epochs: 3", "epochs: 200")
-    train = [sys.executable, "-m", "anyslice", "train", "fashion-mnist-short/is-resnext"]
-    train += ["--scale", scale, "--seed", "1", "--processes", "2"]
-    train += ["--output", folders.output, "--work", folders.work, "--data", folders.data]
+    train = train_command(changed_scale("epochs: 3", "epochs: 200"), "--processes", "2")
     process = subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert any("epoch 1/" in line for line in process.stdout)
     return process
