@@ -76,6 +76,7 @@ HYPERPARAMETERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HYPERPARAMETERS)
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data())

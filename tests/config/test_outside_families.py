@@ -113,6 +113,7 @@ def test_a_mistake_in_its_row_is_said_when_a_scale_is_loaded(outside, changes, e
     assert expected in done.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_number_of_sub_networks_is_said_when_it_is_built(outside):
     code = (
         "from anyslice.networks import build\n"

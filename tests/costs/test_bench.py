@@ -37,6 +37,7 @@ def test_macs_are_those_of_all_sub_networks_with_what_they_share_once(name):
     assert found == (thin + full - stem if name == "i-resnext" else full + thin_head)
 
 
+@pytest.mark.slow
 def test_a_network_without_the_letters_has_no_single_resnext_beside_it():
     assert bench.measure("resnet", {"depth": 8}, rounds=1).steps_of_single is None
 

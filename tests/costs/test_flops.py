@@ -89,6 +89,7 @@ def paper_runs():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dataset", "name", "network"), paper_runs())
 def test_the_paper_scale_costs_what_is_on_record(dataset, name, network):
     if isinstance(network, TorchvisionParams):

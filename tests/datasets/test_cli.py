@@ -27,6 +27,7 @@ def anyslice(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_fetch_prepare_show(anyslice, tmp_path):
     name = "fashion-mnist-quick"
     assert "data/embedded/fashion-mnist/train-images" in anyslice("fetch", name)

@@ -28,6 +28,7 @@ def test_every_class_has_as_many_images(part, per_class):
     assert np.bincount(labels).tolist() == [per_class] * 10
 
 
+@pytest.mark.slow
 def test_embedding_takes_the_first_of_each_class_and_gives_the_same_bytes_again(tmp_path):
     labels = np.tile(np.arange(10, dtype=np.uint8)[::-1], 1100)
     images = np.arange(len(labels) * 4, dtype=np.uint8).reshape(-1, 2, 2)

@@ -63,6 +63,7 @@ def section(title):
     return re.findall(r"```(\w*)\n(.*?)```", body, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_lead_to_a_training(tmp_path, monkeypatch):
     (tmp_path / "params/datasets").mkdir(parents=True)
     for name in ("taxonomy", "claims.yaml"):

@@ -25,6 +25,7 @@ INEXACT = {"bf16": (3e-2, 0.5), "tf32": (5e-3, 0.1), "compile": (1e-4, 2e-2)}
 needs_gpu = pytest.mark.skipif(not ON_GPU, reason="CUDA graphs and TF32 need a GPU")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_a_step_in_double_precision_is_the_cpus(device, name):
     network = network_of(name)

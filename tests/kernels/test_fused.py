@@ -39,6 +39,7 @@ def train_once(block: nn.Module, x: torch.Tensor, arguments: tuple[int, ...]):
     return [y, *(g for g in gradients if g is not None), *block.buffers()]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     kind=st.sampled_from(["independent", "shared", "sparse"]),
