@@ -16,12 +16,32 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from anyslice.claims.pages import EXPLANATION, cells, opening, sentence
-from anyslice.claims.verdict import AGREES, CONTRADICTED, DIFFERS, HOLDS, Verdict
+from anyslice.claims.verdict import (
+    AGREES,
+    CONTRADICTED,
+    DIFFERS,
+    HOLDS,
+    INFORMATION,
+    NOT_COMPARED,
+    NOT_MEASURABLE,
+    UNDECIDED,
+    Verdict,
+)
 from anyslice.config.scale import Scale
 from anyslice.figures import face_of
 from anyslice.files import write_text
 
 TEMPLATE = "report.html.jinja"
+ORDER = (
+    HOLDS,
+    CONTRADICTED,
+    UNDECIDED,
+    AGREES,
+    DIFFERS,
+    NOT_COMPARED,
+    INFORMATION,
+    NOT_MEASURABLE,
+)
 COLOURS = {CONTRADICTED: "fails", DIFFERS: "fails", HOLDS: "holds", AGREES: "holds"}
 """How verdicts are coloured; all others say that nothing is known."""
 
@@ -83,11 +103,11 @@ def write_report(
 
 
 def by_verdict(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
-    """The claims of each verdict, the most frequent verdict first."""
+    """The claims of each verdict, what is known before what is not."""
     found: dict[str, list[str]] = {}
-    for verdict in verdicts:
+    for verdict in sorted(verdicts, key=lambda verdict: ORDER.index(verdict.verdict)):
         found.setdefault(verdict.verdict, []).append(verdict.claim)
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+    return found
 
 
 def what_was_run(runs: pd.DataFrame) -> pd.DataFrame:
