@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import resource
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -69,3 +72,28 @@ def test_errors_are_messages_without_a_traceback(anyslice, arguments, message):
     output = anyslice(*arguments, fails=True)
     assert output.count("Error:") == 1
     assert message in output
+
+
+def test_a_full_disk_is_said_with_the_path(tmp_path):
+    """No file may be larger than 100 kB here, as on a disk that is full."""
+    target = tmp_path / "prepared"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "anyslice",
+            "data",
+            "prepare",
+            "fashion-mnist-quick",
+            "--output",
+            target,
+        ],
+        cwd=ROOT,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert f"the disk is full: cannot write {target}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (target / "manifest.json").exists()

@@ -15,6 +15,7 @@ from anyslice.cli.main import main
 from anyslice.errors import DivergedError
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.progress import LiveLine, Pace, TensorBoard
+from anyslice.jobs.slurm import QueuedJob
 from anyslice.jobs.status import Status, status_of, table
 from anyslice.jobs.train import run_training
 from anyslice.paths import seed_folder
@@ -32,8 +33,8 @@ def results(tmp_path):
 def status(short, results, tmp_path, data):
     """The status of seed 1 of one run."""
 
-    def status(scale=short):
-        rows = status_of(scale, results, tmp_path / "work", data.parent)
+    def status(scale=short, queue=()):
+        rows = status_of(scale, results, tmp_path / "work", data.parent, queue)
         (row,) = [row for row in rows if (row.run, row.seed) == (RUN, 1)]
         return row
 
@@ -96,6 +97,18 @@ def test_a_killed_one_is_failed_with_the_last_line_of_its_log(status, progress, 
     progress(pid=ended.pid)
     log("epoch 1/3\nslurmstepd: error: out of memory\n\n")
     assert status() == Status(RUN, 1, "failed", "slurmstepd: error: out of memory")
+
+
+def test_one_that_slurm_has_queued_again_waits(status, progress, log):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    progress(pid=ended.pid)
+    log("slurmstepd: error: *** JOB 7 ON a CANCELLED DUE TO PREEMPTION ***\n")
+    other = QueuedJob("6", "RUNNING", "train_other_1")
+    ours = f"train_{RUN.replace('/', '_')}_1"
+    assert status(queue=[other]).state == "failed"
+    queued = status(queue=[other, QueuedJob("7", "PENDING", ours)])
+    assert (queued.state, queued.detail) == ("waiting", "SLURM job 7 is PENDING")
 
 
 def test_on_another_machine_silence_means_failure(status, progress, log):

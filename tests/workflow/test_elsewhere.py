@@ -72,6 +72,29 @@ def test_a_home_that_cannot_be_written(project):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
+def test_a_path_of_other_letters_in_the_c_locale(tmp_path, copy_repository):
+    """Python 3.11 takes such a path for ASCII there, unless it is told otherwise."""
+    folder = tmp_path / "Überprüfung ✓"
+    folder.mkdir()
+    copy_repository(folder)
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHON"))
+    }
+    environment |= {"LC_ALL": "C", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["snakemake", "--cores", "1", f"{TRAINING}/metrics.json", "--config", f"scale={SCALE}"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert done.returncode == 0, done.stdout
+    assert (folder / TRAINING / "metrics.json").exists()
+
+
 def test_folders_with_any_characters_in_commands(project, run):
     """A scale's path with a space, a source folder with an apostrophe."""
     scale = project / "my scales/tiny.yaml"
