@@ -79,6 +79,16 @@ def test_metrics_of_an_earlier_version(copy_of):
     refused(folder, r"earlier version\. Train fashion-mnist-quick/i-resnext again")
 
 
+def test_a_recipe_of_an_earlier_version_does_not_matter(copy_of, predictor_of, images):
+    folder = copy_of("i-resnext")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    del metrics["parameters"]["recipe"]["selection"]
+    metrics["parameters"]["recipe"]["warm_up"] = 3
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    found = AnytimePredictor.load(folder, engine="torch").predict(images)
+    assert [a.label for a in found] == [a.label for a in predictor_of("i-resnext").predict(images)]
+
+
 def test_metrics_that_say_too_little(copy_of):
     folder = copy_of("i-resnext")
     deployment = json.loads((folder / "metrics.json").read_text())["deployment"]

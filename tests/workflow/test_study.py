@@ -9,6 +9,7 @@ import pytest
 from anyslice.claims.pages import cells
 from anyslice.claims.verdict import read_verdicts
 from anyslice.config.scale import load_scale
+from anyslice.files import sha256
 
 SCALE = "study"
 MADE = ("*.csv", "*.tex", "claims.md")
@@ -46,6 +47,17 @@ def test_the_seeds_of_a_run_share_machine_and_code(metrics):
 def test_each_training_is_what_the_scale_says(metrics):
     for (run, seed), found in metrics.items():
         assert (found["run"], found["seed"], found["scale"]) == (run, seed, SCALE)
+
+
+def test_released_models_are_trainings_of_the_study(root, metrics):
+    released = sorted((root / "models/cifar10").iterdir())
+    assert [folder.name for folder in released] == ["i-resnext", "is-resnext", "msdnet"]
+    for folder in released:
+        found = json.loads((folder / "metrics.json").read_text())
+        assert found == metrics[f"cifar10/{folder.name}", found["seed"]]
+        assert sha256(folder / "model.safetensors") == found["weights_sha256"]
+    files = [path for path in (root / "models").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 8e6
 
 
 @pytest.mark.slow

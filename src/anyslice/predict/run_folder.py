@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anyslice.config.checked_yaml import ParameterError, check
-from anyslice.config.families import FAMILIES, TorchvisionParams
+from anyslice.config.families import FAMILIES, NetworkParams, TorchvisionParams
 from anyslice.config.outside import FamilyError
-from anyslice.config.scale import Run, hyperparameters
+from anyslice.config.scale import hyperparameters
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment, ImageFormat
@@ -58,11 +58,14 @@ def load_run(folder: Path) -> TrainedRun:
     try:
         family = FAMILIES[metrics["parameters"]["network"]["name"]]
         deployment = check(Deployment, metrics["deployment"], path, ("deployment",))
-        run = check(Run, metrics["parameters"], path, ("parameters",))
+        # Not the recipe: what trained a network in an earlier version does not bear on its use.
+        plan = check(
+            family.params, metrics["parameters"]["network"], path, ("parameters", "network")
+        )
         trained = TrainedRun(
             name=f"{metrics['run']} seed {metrics['seed']}",
             family=family.label,
-            network=_build(run, deployment),
+            network=_build(plan, deployment),
             deployment=deployment,
             accuracy=tuple(
                 tuple(1 - error / 100 for error in by_level)
@@ -102,8 +105,7 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def _build(run: Run, deployment: Deployment) -> AnytimeNetwork:
-    plan = run.network
+def _build(plan: NetworkParams, deployment: Deployment) -> AnytimeNetwork:
     if isinstance(plan, TorchvisionParams):
         plan = replace(plan, weights=None)  # released ones would be downloaded; ours are here
     counts = tuple(len(level.names) for level in deployment.levels)
