@@ -80,7 +80,9 @@ def test_predict_refuses_a_folder_that_is_no_run(root, photo):
 def test_latency_times_every_subnetwork_and_draws_it(folder_of, tmp_path, monkeypatch):
     monkeypatch.setattr(latency, "SECONDS", 0.1)
     folders = (folder_of("i-resnext"), folder_of("msdnet"))
-    options = ("--engine", "torch", "--json", "--figure", tmp_path / "latency.pdf")
+    written = tmp_path / "latency.json"
+    options = ("--engine", "torch", "--json", "--output", written)
+    options += ("--figure", tmp_path / "latency.pdf")
     result = call("latency", *folders, "--batch", "1", "--batch", "2", *options)
     found = json.loads(result.output)
     assert found["machine"]["threads"] == 1
@@ -90,19 +92,19 @@ def test_latency_times_every_subnetwork_and_draws_it(folder_of, tmp_path, monkey
         assert row["rounds"] >= latency.LEAST
     assert (tmp_path / "latency.pdf").stat().st_size > 1000
 
-    (tmp_path / "latency.json").write_text(result.output)
+    assert json.loads(written.read_text()) == found
     options = ("--json", "--figure", tmp_path / "again.png")
-    again = call("latency", "--measured", tmp_path / "latency.json", *options)
+    again = call("latency", "--measured", written, *options)
     assert json.loads(again.output) == found
     assert (tmp_path / "again.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '{"machine": {"cores": 2}, "rows": []}'])
-def test_latency_names_a_file_that_it_did_not_print(tmp_path, content):
+def test_latency_names_a_file_that_it_did_not_write(tmp_path, content):
     (tmp_path / "other.json").write_text(content)
     result = call("latency", "--measured", tmp_path / "other.json")
     assert result.exit_code == 1
-    assert "other.json is not what `anyslice latency RUN... --json` prints" in result.output
+    assert "other.json is not what `anyslice latency RUN... --output` writes" in result.output
 
 
 def test_times_below_a_millisecond_are_numbers_without_a_prefix(tmp_path, monkeypatch):

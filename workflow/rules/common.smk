@@ -81,11 +81,11 @@ def taxonomies():
 
 
 def timed():
-    """The trainings whose sub-networks are timed: of the first figure of budgets, with one seed."""
-    figures = (figure for figure in SCALE.figures.values() if figure.kind == "budget")
-    figure = next(figures, None)
-    lines = figure.lines if figure else ()
-    return [f"{figure.dataset}/{run}/seed{SCALE.seeds[0]}" for run in lines]
+    """The trainings whose sub-networks are timed: the leading figure's lines, with one seed."""
+    if SCALE.leading is None:
+        return []
+    figure = SCALE.figures[SCALE.leading]
+    return [f"{figure.dataset}/{run}/seed{SCALE.seeds[0]}" for run in figure.lines]
 
 
 def required(files):

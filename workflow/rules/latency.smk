@@ -12,7 +12,8 @@ rule measure_latency:
     params:
         folders=lambda w, input: [Path(file).parent for file in input],
     shell:
-        "anyslice latency {params.folders} --threads {threads} --json > {output} 2> {log}"
+        "anyslice latency {params.folders} --threads {threads} --output {output}"
+        " > {log} 2>&1"
 
 
 rule latency:

@@ -16,32 +16,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from anyslice.claims.pages import EXPLANATION, cells, opening, sentence
-from anyslice.claims.verdict import (
-    AGREES,
-    CONTRADICTED,
-    DIFFERS,
-    HOLDS,
-    INFORMATION,
-    NOT_COMPARED,
-    NOT_MEASURABLE,
-    UNDECIDED,
-    Verdict,
-)
+from anyslice.claims.verdict import AGREES, CONTRADICTED, DIFFERS, HOLDS, ORDER, Verdict
 from anyslice.config.scale import Scale
 from anyslice.figures import face_of
 from anyslice.files import write_text
 
 TEMPLATE = "report.html.jinja"
-ORDER = (
-    HOLDS,
-    CONTRADICTED,
-    UNDECIDED,
-    AGREES,
-    DIFFERS,
-    NOT_COMPARED,
-    INFORMATION,
-    NOT_MEASURABLE,
-)
 COLOURS = {CONTRADICTED: "fails", DIFFERS: "fails", HOLDS: "holds", AGREES: "holds"}
 """How verdicts are coloured; all others say that nothing is known."""
 
@@ -83,7 +63,7 @@ def write_report(
         sections=labels.items(),
         opening=opening(verdicts, scale),
         by_verdict=by_verdict(verdicts),
-        leading=next((n for n, figure in scale.figures.items() if figure.kind == "budget"), None),
+        leading=scale.leading,
         what_was_run=_html(what_was_run(runs)),
         explanation=EXPLANATION,
         figures=figures,

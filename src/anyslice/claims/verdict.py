@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import isnan, nan
+from math import floor, isnan, log10, nan
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +19,18 @@ DIFFERS = "value differs"
 NOT_COMPARED = "value not compared"
 NOT_MEASURABLE = "not measurable at this scale"
 INFORMATION = "information"
+
+ORDER = (
+    HOLDS,
+    CONTRADICTED,
+    UNDECIDED,
+    AGREES,
+    DIFFERS,
+    NOT_COMPARED,
+    INFORMATION,
+    NOT_MEASURABLE,
+)
+"""What can become of a claim, in the order in which reports list it: what is known comes first."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +101,15 @@ def said(estimate: Estimate | None, unit: str = "") -> str:
 
 
 def number(value: float, low: float = nan, high: float = nan, unit: str = "") -> str:
-    """A number with its interval, if it has one, for people; nothing for nan."""
+    """A number with its interval, if it has one, for people; nothing for nan.
+
+    All have the decimals of the interval's half-width to two digits; four digits if it has none.
+    """
     if isnan(value):
         return ""
-    ends = [f"{low:.4g}", f"{high:.4g}"]
-    spread = "" if isnan(low) or ends[0] == ends[1] else f" [{', '.join(ends)}]"
-    return f"{value:.4g}{spread} {unit}".strip()
+    half = (high - low) / 2
+    if isnan(half) or half <= 1e-4 * abs(value):
+        return f"{value:.4g} {unit}".strip()
+    decimals = max(0, 1 - floor(log10(half)))
+    shown, *ends = (f"{x:z.{decimals}f}" for x in (value, low, high))
+    return f"{shown} [{', '.join(ends)}] {unit}".strip()

@@ -25,14 +25,19 @@ from anyslice.cli.options import fail_clearly, prediction_options
 @click.option(
     "--measured",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Measure nothing: what --json printed before, to be shown or drawn again.",
+    help="Measure nothing: what --output wrote before, to be shown or drawn again.",
 )
 @click.option(
     "--figure",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also draw error against time and MACs to this PDF or PNG file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the machine.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write what was measured, and on which machine, to this JSON file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print that JSON, not a table.")
 @prediction_options
 @fail_clearly
 def latency(
@@ -40,6 +45,7 @@ def latency(
     batches: tuple[int, ...],
     measured: Path | None,
     figure: Path | None,
+    output: Path | None,
     as_json: bool,
     engine: Any,
     device: str,
@@ -55,6 +61,7 @@ def latency(
     import pandas as pd
 
     from anyslice.costs.bench import machine
+    from anyslice.files import write_json
 
     if bool(runs) == bool(measured):
         raise click.UsageError("give folders of trained networks, or --measured")
@@ -63,6 +70,8 @@ def latency(
     else:
         rows = _measure(runs, batches, engine, device, threads)
         found = {"machine": machine(), "rows": rows}
+    if output:
+        write_json(output, found)
     table = pd.DataFrame(found["rows"])
     if figure:
         from anyslice.figures.latency import draw
@@ -81,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
 
     found = read_json(path)
     if not isinstance(found, dict) or not (found.get("machine") and found.get("rows")):
-        raise AnysliceError(f"{path} is not what `anyslice latency RUN... --json` prints")
+        raise AnysliceError(f"{path} is not what `anyslice latency RUN... --output` writes")
     return found
 
 

@@ -209,6 +209,11 @@ class Scale:
             dict.fromkeys(f"{f.dataset}/{run}" for f in self.figures.values() for run in f.runs)
         )
 
+    @property
+    def leading(self) -> str | None:
+        """The figure that the report opens on and latency is measured for: the first of budgets."""
+        return next((n for n, figure in self.figures.items() if figure.kind == "budget"), None)
+
     def figure(self, name: str) -> Figure:
         """The figure of that name.
 

@@ -25,6 +25,7 @@ from anyslice.claims.verdict import (
     NOT_COMPARED,
     NOT_MEASURABLE,
     UNDECIDED,
+    number,
     read_verdicts,
     write_verdicts,
 )
@@ -214,7 +215,7 @@ def test_a_claim_that_is_contradicted_is_shown_as_such(paper, judged, tmp_path):
     text = (tmp_path / "claims.md").read_text()
     assert re.search(r"Contradicted: .*shared-bn-thinnest", text)
     row = next(line for line in text.splitlines() if line.startswith("| shared-bn-thinnest"))
-    assert "18.7 [18.5, 18.9] %" in row
+    assert "18.70 [18.50, 18.90] %" in row
 
 
 def test_the_report_has_each_figure_with_its_claims_below_it(paper, judged, tmp_path):
@@ -244,6 +245,22 @@ def test_verdicts_are_read_back_as_they_were_written(judged, tmp_path):
     write_verdicts(verdicts, tmp_path / "claims.csv")
     again = read_verdicts(tmp_path / "claims.csv")
     assert [cells(verdict) for verdict in again] == [cells(verdict) for verdict in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        ((4.1263, 1.569, 6.683), "4.1 [1.6, 6.7] %"),
+        ((-0.03059, -8.977, 8.905), "0.0 [-9.0, 8.9] %"),
+        ((0.28765, 0.2861, 0.2892), "0.2877 [0.2861, 0.2892] %"),
+        ((1234.6, 1100.0, 1369.2), "1235 [1100, 1369] %"),
+        ((4.30912, math.nan, math.nan), "4.309 %"),
+        ((8.0, 8.0, 8.0), "8 %"),
+        ((math.nan, math.nan, math.nan), ""),
+    ],
+)
+def test_a_number_has_no_more_decimals_than_its_interval_bears(measured, shown):
+    assert number(*measured, "%") == shown
 
 
 def claim_of(value: float | None, **direction: float) -> Claim:
