@@ -139,6 +139,11 @@ def test_a_subnetwork_that_is_not_there(folder_of, tmp_path):
     [
         ("i-resnext", {"L": 3, "W": 8, "B": 2, "C": 6, "K": 3}),
         ("is-resnext", {"L": 3, "W": 24, "B": 4, "C": 12, "K": 3}),
+        (
+            "msdnet",
+            {"K": 2, "base": 2, "step": 1, "channels": 8, "growth": 4}
+            | {"growth_factors": [1, 2, 4], "bottleneck_factors": [1, 2, 4]},
+        ),
         ("resnet", {"depth": 8, "width": 4}),
         ("densenet-bc", {"depth": 10, "growth": 6}),
     ],
@@ -148,13 +153,14 @@ def test_lowering_keeps_the_function_and_folds_what_it_can(family, hyperparamete
     network = build(family, classes=5, image_size=16, **hyperparameters)
     images = torch.randn(4, 3, 16, 16)
     network(images)  # BN statistics that are not those of the start
-    module = network.eval().dense_subnetwork(1)
-    lowered = lower(module, (images,))
-    with torch.inference_mode():
-        torch.testing.assert_close(lowered(images[:1]), module(images[:1]), rtol=0, atol=1e-5)
-    convolutions = lowered.graph.find_nodes(op="call_function", target=aten.conv2d.default)
-    norms = lowered.graph.find_nodes(op="call_function", target=aten.batch_norm.default)
-    assert convolutions
-    for norm in norms:
-        source = norm.args[0]
-        assert source not in convolutions or len(source.users) > 1
+    for k in {1, network.K}:
+        module = network.eval().dense_subnetwork(k)
+        lowered = lower(module, (images,))
+        with torch.inference_mode():
+            torch.testing.assert_close(lowered(images[:1]), module(images[:1]), rtol=0, atol=1e-5)
+        operations = [node.target for node in lowered.graph.nodes]
+        assert aten.conv2d.default in operations
+        assert not {aten.pad.default, aten.zeros_like.default} & set(operations)
+        for norm in lowered.graph.find_nodes(op="call_function", target=aten.batch_norm.default):
+            source = norm.args[0]
+            assert source.target != aten.conv2d.default or len(source.users) > 1

@@ -5,7 +5,9 @@
 The BN layers that stay are those of residual sums: no convolution comes directly before them.
 Narrow groups of a convolution are put together to groups of WIDTH channels, with zeros between
 them, and the features between two convolutions are filled up to a multiple of WIDTH: engines run
-such convolutions in vectors, narrower ones not.
+such convolutions in vectors, narrower ones not. Zero channels that a network adds come from a
+convolution too: ONNX Runtime keeps features in blocks of channels for as long as it knows each
+operation's blocked form, and it has none of padding.
 """
 
 from __future__ import annotations
@@ -34,7 +36,13 @@ def lower(module: nn.Module, arguments: tuple[Tensor, ...]) -> fx.GraphModule:
     graph_module = torch.export.export(module, arguments, dynamic_shapes=shapes).module()
     assert isinstance(graph_module, fx.GraphModule)
     graph = _Constants(graph_module)
-    for simplify in (compute_constants, fold_norms, join_groups, fill_up):
+    for simplify in (
+        compute_constants,
+        fold_norms,
+        widen_by_convolution,
+        join_groups,
+        fill_up,
+    ):
         simplify(graph)
         graph_module.graph.eliminate_dead_code()
     graph_module.recompile()
@@ -144,6 +152,42 @@ def fill_up(graph: _Constants) -> None:
         for conv in after:
             weight, bias, groups = graph.conv(conv)
             graph.set_conv(conv, F.pad(weight, (0, 0, 0, 0, 0, added)), bias, groups)
+
+
+def widen_by_convolution(graph: _Constants) -> None:
+    """Add the zero channels of `[x_1; 0; x_2; 0; ...]` by a convolution with ones and zeros."""
+    find = graph.graph.find_nodes
+    for node in [
+        *find(op="call_function", target=aten.pad.default),
+        *find(op="call_function", target=aten.cat.default),
+    ]:
+        features, parts, channels, added = _widened(node)
+        if not parts:
+            continue
+        part = torch.cat([torch.eye(channels), torch.zeros(added, channels)])
+        weight = graph.add(part.repeat(parts, 1)[:, :, None, None], node)
+        arguments = (features, weight, None, [1, 1], [0, 0], [1, 1], parts)
+        with graph.graph.inserting_before(node):
+            conv = graph.graph.call_function(aten.conv2d.default, arguments)
+        node.replace_all_uses_with(conv)
+
+
+def _widened(node: fx.Node) -> tuple[Any, int, int, int]:
+    """The features that a node widens, its parts, the channels of one and those it adds to it."""
+    nothing = None, 0, 0, 0
+    arguments: Any = node.args
+    given = arguments[0]
+    if node.target == aten.pad.default:
+        *others, added = arguments[1]
+        return nothing if len(others) != 5 or any(others) else (given, 1, _width(given), added)
+    pieces, zeros = given[::2], given[1::2]
+    if len(pieces) != len(zeros) or any(z.target != aten.zeros_like.default for z in zeros):
+        return nothing
+    return pieces[0].args[0].args[0], len(pieces), _width(pieces[0]), _width(zeros[0])
+
+
+def _width(features: Any) -> int:
+    return int(features.meta["val"].shape[1])
 
 
 def _leads_to_convolutions(graph: _Constants, node: fx.Node) -> bool:
