@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from anyslice.pipeline.audit import forget_missing
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
+from anyslice.paths import METRICS, WEIGHTS, flops_file, results_folder, training_folder
 from anyslice.pipeline.recovery import date_back, find_first, note_owner
 
 # Snakemake's SLURM plugin asks sacct, which waits where the cluster's would not; see there.
@@ -30,13 +31,13 @@ try:
 except ParameterError as error:
     raise WorkflowError(str(error)) from None
 
-RESULTS = f"results/{SCALE.name}"
+RESULTS = results_folder(SCALE.name)
 DIAGRAMS = ["fig1", "fig2"]
 STARTED = time()
 
 date_back(Path().glob("data/**/*.json"))
 date_back(Path("params").rglob("*.yaml"))
-date_back(Path(RESULTS).rglob("*.json"))
+date_back(RESULTS.rglob("*.json"))
 
 
 container: "anyslice.sif"

@@ -1,4 +1,4 @@
-"""Where files are: the layout of results/, data/ and work/. The Snakefile's rules have the same.
+"""Where files are: the layout of results/, data/ and work/, for the package and for the rules.
 
 A run is named "<dataset>/<run>".
 """
@@ -26,7 +26,7 @@ def run_folder(results: Path, run: str) -> Path:
     return results / "runs" / run
 
 
-def training_folder(results: Path, run: str, seed: int) -> Path:
+def training_folder(results: Path, run: str, seed: int | str) -> Path:
     """Where the files of a training are."""
     return run_folder(results, run) / f"seed{seed}"
 

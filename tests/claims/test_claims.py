@@ -369,17 +369,18 @@ def test_a_summary_counts_each_claim_once(paper, judged):
 
 
 def test_claims_are_read_back_from_the_tables_on_disk(paper, tmp_path):
-    scale, tables = paper
+    _, tables = paper
     tables["fig3a"].to_csv(tmp_path / "fig3a.csv", index=False)
-    assert set(read_tables(scale, tmp_path)) == {"fig3a"}
+    assert set(read_tables([tmp_path / "fig3a.csv"])) == {"fig3a"}
 
 
 def test_the_taxonomys_numbers_are_counted(root, paper, tmp_path, monkeypatch):
     """A tree of three classes below two nodes; its levels have 3 and 2 labels."""
     monkeypatch.chdir(root)
     scale, _ = paper
+    path = tmp_path / "cub.json"
     write_json(
-        tmp_path / "taxonomy/cub.json",
+        path,
         {
             "nodes": ["bird", "seabird", "a", "b", "c"],
             "classes": [{"name": name} for name in "abc"],
@@ -387,7 +388,7 @@ def test_the_taxonomys_numbers_are_counted(root, paper, tmp_path, monkeypatch):
             "levels": [{"names": ["a", "b", "c"]}, {"names": ["seabird", "c"]}],
         },
     )
-    found = evaluate(load_claims(), scale, read_tables(scale, tmp_path))
+    found = evaluate(load_claims(), scale, read_tables([path]))
     by_name = {verdict.claim: verdict for verdict in found}
     counted = [by_name[name] for name in ("cub-nodes", "cub-depth", "cub-level-1", "cub-level-2")]
     assert [verdict.measured for verdict in counted] == [2, 3, 3, 2]

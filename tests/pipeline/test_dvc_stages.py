@@ -80,3 +80,9 @@ def test_a_run_depends_on_its_own_parameters_only(stages):
     run = "datasets.fashion-mnist-quick.runs.resnet-8"
     (keys,) = stages["fashion-mnist-quick-resnet-8"]["params"]
     assert keys == {"params/quick.yaml": [f"{run}.network", "recipe", "seeds"]}
+
+
+def test_the_report_depends_on_all_that_the_scale_says(stages):
+    (keys,) = stages["report"]["params"]
+    said = yaml.safe_load((ROOT / "params/quick.yaml").read_text())
+    assert keys == {"params/quick.yaml": sorted(said)}

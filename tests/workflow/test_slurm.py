@@ -93,18 +93,18 @@ def log_of(project: Path, run: str) -> str:
     return (project / f"results/slurm/runs/{DATASET}/{run}/seed1/train.log").read_text()
 
 
-def pause_all(project: Path, snakemake: subprocess.Popen) -> dict[str, int]:
+def pause_all(project: Path, snakemake: subprocess.Popen, scale: str) -> dict[str, int]:
     """Stop each training's process, by run, as soon as it has saved a checkpoint."""
     paused: dict[str, int] = {}
     end = time.monotonic() + 120
     while len(paused) < len(RUNS):
-        for progress in (project / "work/slurm" / DATASET).glob("*/seed1/*/progress.json"):
+        for progress in (project / "work" / scale / DATASET).glob("*/seed1/*/progress.json"):
             run = progress.parts[-4]
             if run not in paused and list(progress.parent.glob("epoch*.json")):
                 paused[run] = read_json(progress)["pid"]
                 os.kill(paused[run], signal.SIGSTOP)
         in_time = time.monotonic() < end and snakemake.poll() is None
-        assert in_time, f"only {list(paused)} at work\n{(project / 'said').read_text()}"
+        assert in_time, f"only {list(paused)} at work"
         time.sleep(0.1)
     return paused
 
@@ -113,7 +113,7 @@ def pause_all(project: Path, snakemake: subprocess.Popen) -> dict[str, int]:
 def test_a_training_goes_on_however_its_job_ends(project, snakemake, run):
     """One is cancelled; one hangs until SLURM's limit; one is so slow that its budget runs out."""
     cancelled, hanging, slow = RUNS
-    processes = pause_all(project, snakemake)
+    processes = pause_all(project, snakemake, "slurm")
     paused = time.monotonic()
     assert "gpu:pretended:1" in slurm("scontrol", "show", "job", job_of(hanging))
     slurm("scontrol", "update", f"JobId={job_of(slow)}", "TimeLimit=10")  # its budget stays
@@ -139,17 +139,25 @@ def test_a_training_goes_on_however_its_job_ends(project, snakemake, run):
 CONFIGURATION = Path("/tmp/anyslice-slurm/slurm.conf")
 
 
-@pytest.mark.slow
-def test_a_controller_that_is_away_and_forgets_jobs(project, run, start):
-    """It is stopped for a minute, and drops jobs 10 s after their end."""
-    scale = project / "tests/scales/away.yaml"
-    scale.write_text((project / SCALE).read_text())
+def configure(line: str) -> None:
     with CONFIGURATION.open("a") as file:
-        file.write("MinJobAge=10\n")
+        file.write(f"{line}\n")
     slurm("scontrol", "reconfigure")
-    options = ["--workflow-profile", "profiles/slurm", "--config", "scale=tests/scales/away.yaml"]
-    options += ["--set-resources", "train:gpu=1"]
-    command = ["snakemake", TARGET, *options]
+
+
+def options_of(project: Path, scale: str) -> list[str]:
+    """Those of Snakemake for a copy of the scale with this name."""
+    path = f"tests/scales/{scale}.yaml"
+    (project / path).write_text((project / SCALE).read_text())
+    options = ["--workflow-profile", "profiles/slurm", "--config", f"scale={path}"]
+    return [*options, "--set-resources", "train:gpu=1"]
+
+
+@pytest.mark.slow
+def test_a_controller_that_is_away_and_forgets_jobs(project, start):
+    """It is stopped for a minute, and drops jobs 10 s after their end."""
+    configure("MinJobAge=10")
+    command = ["snakemake", TARGET, *options_of(project, "away")]
     snakemake = start(project, "sh", "-c", f"exec {shlex.join(command)} > away 2>&1")
     while not list((project / "work/away").glob("*/*/seed1/*/progress.json")):
         assert snakemake.poll() is None, (project / "away").read_text()
@@ -162,8 +170,8 @@ def test_a_controller_that_is_away_and_forgets_jobs(project, run, start):
     assert_trained_once(project, "away")
 
 
-def assert_trained_once(project: Path, scale: str) -> None:
-    """Every run of a copy of the scale, never interrupted, with the weights of the first test."""
+def assert_trained_once(project: Path, scale: str, went_on: bool = False) -> None:
+    """Every run of a copy of the scale has the weights of the first test, and ended once."""
     for run in RUNS:
         folders = [
             project / f"results/{name}/runs/{DATASET}/{run}/seed1" for name in (scale, "slurm")
@@ -171,7 +179,7 @@ def assert_trained_once(project: Path, scale: str) -> None:
         ours, expected = ((folder / "model.safetensors").read_bytes() for folder in folders)
         assert ours == expected
         log = (folders[0] / "train.log").read_text()
-        assert "going on from" not in log
+        assert ("going on from the checkpoint of epoch" in log) == went_on, log
         assert log.count("; saving took") == 1, log
 
 
@@ -190,10 +198,7 @@ def on_another_host(project: Path, *command: str) -> subprocess.CompletedProcess
 @pytest.mark.slow
 def test_a_killed_snakemake_is_continued_on_another_host(project, start, run):
     """Its lock is respected, and its jobs are waited for, not doubled."""
-    scale = project / "tests/scales/killed.yaml"
-    scale.write_text((project / SCALE).read_text())
-    options = ["--workflow-profile", "profiles/slurm", "--config", "scale=tests/scales/killed.yaml"]
-    options += ["--set-resources", "train:gpu=1"]
+    options = options_of(project, "killed")
     snakemake = start(project, "snakemake", TARGET, *options)
     while len(list((project / "work/killed").glob("*/*/seed1/*/progress.json"))) < len(RUNS):
         assert snakemake.poll() is None
@@ -208,3 +213,50 @@ def test_a_killed_snakemake_is_continued_on_another_host(project, start, run):
     assert made.returncode == 0, made.stdout + made.stderr
     assert "waiting for the jobs of an earlier Snakemake" in made.stdout
     assert_trained_once(project, "killed")
+
+
+FULL_TMP = """
+all=$(mktemp --directory --tmpdir=/run)
+mount --bind /tmp $all
+mount -t tmpfs -o size=64k none /tmp
+for folder in $(find $all -mindepth 1 -maxdepth 1 -type d -printf '%f\\n'); do
+  mkdir /tmp/$folder
+  mount --bind $all/$folder /tmp/$folder
+done
+cat /dev/zero > /tmp/full 2> /dev/null
+exec slurmd -N n1
+"""
+"""Starts a node that cannot write to /tmp itself, but to the folders that are there already."""
+
+
+def stop_node(node: str) -> None:
+    """Kill a node's daemon and all that its jobs have started, as a power cut does."""
+    os.kill(int((CONFIGURATION.parent / f"slurmd.{node}.pid").read_text()), signal.SIGKILL)
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"SLURMD_NODENAME={node}\0".encode() in environment.read_bytes():
+                os.kill(int(environment.parent.name), signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue  # it has ended, or belongs to the kernel
+
+
+@pytest.mark.slow
+def test_one_node_is_lost_and_the_other_one_taken_away_with_its_tmp_full(project, start):
+    """Neither costs an attempt: SLURM queues the same jobs again, and they go on."""
+    stop_node("n1")
+    subprocess.run(["unshare", "--mount", "sh", "-c", FULL_TMP], check=True)
+    configure("SlurmdTimeout=10")
+    command = ["snakemake", TARGET, *options_of(project, "lost")]
+    snakemake = start(project, "sh", "-c", f"exec {shlex.join(command)} > lost 2>&1")
+    pause_all(project, snakemake, "lost")
+    nodes = slurm("squeue", "--noheader", "--states=RUNNING", "--format=%N").split()
+    assert sorted(set(nodes)) == ["n1", "n2"]
+    stop_node("n2")
+    urgent = ["--partition=urgent", "--nodelist=n1", "--exclusive", "--output=/dev/null"]
+    slurm("sbatch", *urgent, "--wrap=sleep 5")
+    snakemake.wait(timeout=300)
+    said = (project / "lost").read_text()
+    assert snakemake.returncode == 0, said
+    assert "SLURM status is" not in said
+    assert slurm("sinfo", "--noheader", "--node", "--nodes=n2", "--format=%t").startswith("down")
+    assert_trained_once(project, "lost", went_on=True)

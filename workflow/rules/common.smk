@@ -1,5 +1,17 @@
 # Inputs and paths that several rules share.
-TRAINING = f"{RESULTS}/runs/{{dataset}}/{{run}}/seed{{seed}}"
+TRAINING = training_folder(RESULTS, "{dataset}/{run}", "{seed}")
+
+
+def metrics_of(runs, seeds):
+    """What came of each training of some runs, named <dataset>/<run>."""
+    return [
+        training_folder(RESULTS, run, seed) / METRICS for run in runs for seed in seeds
+    ]
+
+
+def flops_of(runs):
+    """What each run costs."""
+    return [flops_file(RESULTS, run) for run in runs]
 
 
 def runs_of(dataset):
@@ -16,20 +28,6 @@ def shown_in(figure):
 def stands_in_for(figure):
     """The data set of the paper that a figure's stands in for, if it is not the paper's."""
     return SCALE.datasets[SCALE.figures[figure].dataset].stands_in_for or ""
-
-
-def results_of(figure):
-    """What a figure reads of every training that it shows."""
-    return expand(
-        f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
-        run=shown_in(figure),
-        seed=SCALE.seeds_of(figure),
-    )
-
-
-def flops_of(figure):
-    """The FLOPs of every run that a figure shows."""
-    return expand(f"{RESULTS}/flops/{{run}}.json", run=shown_in(figure))
 
 
 def networks_of(figure):
@@ -81,11 +79,14 @@ def taxonomies():
 
 
 def timed():
-    """The trainings whose sub-networks are timed: the leading figure's lines, with one seed."""
+    """The folders of what is timed: the leading figure's lines, trained with the first seed."""
     if SCALE.leading is None:
         return []
     figure = SCALE.figures[SCALE.leading]
-    return [f"{figure.dataset}/{run}/seed{SCALE.seeds[0]}" for run in figure.lines]
+    return [
+        training_folder(RESULTS, f"{figure.dataset}/{run}", SCALE.seeds[0])
+        for run in figure.lines
+    ]
 
 
 def required(files):

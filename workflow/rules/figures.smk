@@ -21,8 +21,10 @@ for figure in DIAGRAMS:
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:
-        results=lambda w: required(results_of(w.figure)),
-        flops=ancient(lambda w: flops_of(w.figure)),
+        results=lambda w: required(
+            metrics_of(shown_in(w.figure), SCALE.seeds_of(w.figure))
+        ),
+        flops=ancient(lambda w: flops_of(shown_in(w.figure))),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
         latex=f"{RESULTS}/{{figure}}.tex",

@@ -5,7 +5,7 @@ for dataset in SCALE.datasets:
         name:
             f"count_flops_{dataset.replace('-', '_')}"
         output:
-            [f"{RESULTS}/flops/{run}.json" for run in runs_of(dataset)],
+            flops_of(runs_of(dataset)),
         log:
             f"{RESULTS}/flops/{dataset}.log",
         localrule: True
@@ -20,8 +20,4 @@ for dataset in SCALE.datasets:
 rule flops:
     """FLOPs and parameters of every run of the scale; needs no data and no GPU."""
     input:
-        [
-            f"{RESULTS}/flops/{run}.json"
-            for dataset in SCALE.datasets
-            for run in runs_of(dataset)
-        ],
+        [flops_of(runs_of(dataset)) for dataset in SCALE.datasets],

@@ -3,14 +3,14 @@
 rule measure_latency:
     """Milliseconds of every sub-network of Figure 4's first anytime networks, beside eager PyTorch."""
     input:
-        ancient(expand(f"{RESULTS}/runs/{{run}}/model.safetensors", run=timed())),
+        ancient([folder / WEIGHTS for folder in timed()]),
     output:
         f"{RESULTS}/latency.json",
     log:
         f"{RESULTS}/latency.log",
     threads: SCALE.threads
     params:
-        folders=lambda w, input: [Path(file).parent for file in input],
+        folders=timed(),
     shell:
         "anyslice latency {params.folders} --threads {threads} --output {output}"
         " > {log} 2>&1"

@@ -4,12 +4,8 @@
 rule list_runs:
     """Every training that a figure shows, with errors, MACs and wall time."""
     input:
-        metrics=expand(
-            f"{RESULTS}/runs/{{run}}/seed{{seed}}/metrics.json",
-            run=SCALE.shown,
-            seed=SCALE.seeds,
-        ),
-        flops=ancient(expand(f"{RESULTS}/flops/{{run}}.json", run=SCALE.shown)),
+        metrics=metrics_of(SCALE.shown, SCALE.seeds),
+        flops=ancient(flops_of(SCALE.shown)),
     output:
         f"{RESULTS}/runs.csv",
     log:
@@ -40,7 +36,8 @@ rule check_claims:
         stand_ins=[stands_in_for(figure) for figure in SCALE.figures],
         claims=json.dumps(read_mapping(Path("params/claims.yaml")), sort_keys=True),
     shell:
-        "anyslice claims --scale {params.scale:q} > {log} 2>&1"
+        "anyslice claims {input} --scale {params.scale:q} --csv {output.csv} --markdown {output.md}"
+        " > {log} 2>&1"
 
 
 rule claims:

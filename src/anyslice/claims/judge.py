@@ -11,7 +11,7 @@ noisy trainings too. Values are compared where data, networks and recipes are th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from math import isnan, nan
@@ -139,15 +139,15 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
     return claims
 
 
-def read_tables(scale: Scale, results: Path) -> dict[str, pd.DataFrame]:
-    """The tables of a scale's figures that are there, of its trainings ("runs") and taxonomies."""
-    paths = {name: results / f"{name}.csv" for name in (*scale.figures, "runs")}
-    tables = {name: pd.read_csv(path) for name, path in paths.items() if path.exists()}
-    taxonomies = {
-        f"taxonomy-{path.stem}": taxonomy_table(path)
-        for path in sorted((results / "taxonomy").glob("*.json"))
-    }
-    return tables | taxonomies
+def read_tables(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
+    """Tables by the names of their files; that of a taxonomy (JSON) is "taxonomy-<dataset>"."""
+    tables = {}
+    for path in files:
+        if path.suffix == ".json":
+            tables[f"taxonomy-{path.stem}"] = taxonomy_table(path)
+        else:
+            tables[path.stem] = pd.read_csv(path)
+    return tables
 
 
 def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> list[Verdict]:

@@ -7,32 +7,32 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import fail_clearly, scale_option
-from anyslice.paths import results_folder
 
 EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
-results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The scale's results.  [default: results/<scale>]",
-)
+WRITTEN = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
+@click.argument("tables", nargs=-1, required=True, type=EXISTING)
 @scale_option
-@results_option
+@click.option("--csv", type=WRITTEN, required=True, help="Every verdict with its numbers.")
+@click.option("--markdown", type=WRITTEN, required=True, help="The same for people.")
 @fail_clearly
-def claims(scale: str, results: Path | None) -> None:
-    """Compare the paper's claims with the figures' tables: claims.csv and claims.md."""
+def claims(tables: tuple[Path, ...], scale: str, csv: Path, markdown: Path) -> None:
+    """Compare the paper's claims with what was measured.
+
+    TABLES are results of a scale: figures (CSV, named as the figure), runs.csv and taxonomies
+    (JSON, named as the data set). Claims that need others are not measurable.
+    """
     from anyslice.claims.judge import evaluate, load_claims, read_tables
     from anyslice.claims.pages import summary, write_markdown
     from anyslice.claims.verdict import write_verdicts
     from anyslice.config.scale import load_scale
 
     loaded = load_scale(scale)
-    folder = results or results_folder(loaded.name)
-    verdicts = evaluate(load_claims(), loaded, read_tables(loaded, folder))
-    write_verdicts(verdicts, folder / "claims.csv")
-    write_markdown(verdicts, loaded, folder / "claims.md")
+    verdicts = evaluate(load_claims(), loaded, read_tables(tables))
+    write_verdicts(verdicts, csv)
+    write_markdown(verdicts, loaded, markdown)
     click.echo(summary(verdicts, loaded))
 
 
@@ -41,7 +41,7 @@ def claims(scale: str, results: Path | None) -> None:
 @scale_option
 @click.option("--claims", "verdicts", type=EXISTING, required=True, help="claims.csv.")
 @click.option("--runs", type=EXISTING, required=True, help="runs.csv.")
-@click.option("--output", type=click.Path(path_type=Path), required=True, help="HTML file.")
+@click.option("--output", type=WRITTEN, required=True, help="HTML file.")
 @fail_clearly
 def report(
     pictures: tuple[Path, ...], scale: str, verdicts: Path, runs: Path, output: Path

@@ -183,7 +183,7 @@ def _keys(job: Job, raw: dict[str, Any]) -> list[str]:
             return ["description", f"figures.{job.wildcards['figure']}"]
         case "check_claims":
             return ["description"]
-        case "write_pages":
+        case "report":
             return list(raw)
     runs = [PurePosixPath(path) for path in job.outputs if "/flops/" in path]
     return [f"datasets.{path.parent.name}.runs.{path.stem}.network" for path in runs]
