@@ -99,10 +99,3 @@ def remove_half_written(folder: Path) -> None:
     """Remove what `write_atomically` had not finished in a folder when its process was killed."""
     for path in folder.glob(".*.part"):
         path.unlink()
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds: "1:02:05", or "2:05" where there are no hours."""
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

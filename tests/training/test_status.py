@@ -230,16 +230,16 @@ def row(state, seconds=None, left=None, run=RUN):
         # Two run and have 30 s each; the third takes 100 s like the first, by two at a time.
         (
             [row("done", 100), row("running", 90, 30), row("running", 110, 30), row("waiting")],
-            "1 of 4 done, about 1:20 left at the present speed, 2 at a time",
+            "1 of 4 done, about 01:20 left at the present speed, 2 at a time",
         ),
         # Another run of the data set, then one of another data set: the mean of all that is known.
         (
             [row("done", 100), row("failed", run="fashion-mnist-short/other")],
-            "1 of 2 done, about 1:40 left one by one",
+            "1 of 2 done, about 01:40 left one by one",
         ),
         (
             [row("outdated", 50), row("waiting", run="a/b")],
-            "0 of 2 done, about 1:40 left one by one",
+            "0 of 2 done, about 01:40 left one by one",
         ),
     ],
 )

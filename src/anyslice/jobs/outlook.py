@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from anyslice.config.scale import Scale
-from anyslice.files import duration
 
 if TYPE_CHECKING:
     from anyslice.jobs.status import Status
@@ -39,7 +40,8 @@ class Outlook:
         if self.seconds_left is None:
             return f"{self.done} of {self.of} done, the time left unknown until one has run"
         speed = f"at the present speed, {self.running} at a time" if self.running else "one by one"
-        return f"{self.done} of {self.of} done, about {duration(self.seconds_left)} left {speed}"
+        left = tqdm.format_interval(self.seconds_left)
+        return f"{self.done} of {self.of} done, about {left} left {speed}"
 
 
 def outlook_of(rows: Sequence[Status]) -> Outlook:

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from anyslice.config.scale import Scale
-from anyslice.files import duration, read_json
+from anyslice.files import read_json
 from anyslice.jobs.outdated import changes_since
 from anyslice.jobs.outlook import outlook_of
 from anyslice.jobs.slurm import QueuedJob
@@ -178,7 +180,7 @@ def _progress(progress: dict[str, Any]) -> str:
         parts.append(_errors("validation error", progress["validation_errors"]))
     parts.append(f"{progress['images_per_second']:.0f} images/s")
     if progress["seconds_left"] is not None:
-        parts.append(f"{duration(progress['seconds_left'])} left")
+        parts.append(f"{tqdm.format_interval(progress['seconds_left'])} left")
     return "  ".join(parts)
 
 
