@@ -14,6 +14,7 @@ HISTORY = "history.csv"
 ERRORS = "errors.json"
 LOG = "train.log"
 MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
 
 
 def results_folder(scale: str) -> Path:

@@ -18,7 +18,6 @@ from anyslice.training.state import Epoch, State
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-PROGRESS = "progress.json"
 REFRESH_SECONDS = 5.0
 LINE_SECONDS = 60.0
 

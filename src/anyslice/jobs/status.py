@@ -17,12 +17,10 @@ from anyslice.files import read_json
 from anyslice.jobs.outdated import changes_since
 from anyslice.jobs.outlook import outlook_of
 from anyslice.jobs.slurm import QueuedJob
-from anyslice.paths import LOG, MANIFEST, METRICS, seed_folder, training_folder
+from anyslice.paths import LOG, MANIFEST, METRICS, PROGRESS, seed_folder, training_folder
 
 SILENT_SECONDS = 120.0
 """A training that has not written its progress for so long does not run any more."""
-
-PROGRESS = "progress.json"
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,11 @@ from anyslice.jobs.inputs import Folders, Inputs, read_inputs
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
 from anyslice.jobs.lock import sole_process
-from anyslice.jobs.progress import (
-    PROGRESS,
-    LiveLine,
-    Pace,
-    ProgressFile,
-    TensorBoard,
-    write_progress,
-)
+from anyslice.jobs.progress import LiveLine, Pace, ProgressFile, TensorBoard, write_progress
 from anyslice.jobs.results import is_finished, remove_outdated, write_training
 from anyslice.jobs.session import ResumableSession, Watcher
 from anyslice.memory import keep_freed_memory
-from anyslice.paths import seed_folder
+from anyslice.paths import PROGRESS, seed_folder
 from anyslice.training.distributed import Processes, processes_of_torchrun
 from anyslice.training.loop import train
 from anyslice.training.options import Options, make_deterministic
