@@ -94,5 +94,5 @@ def required(files):
 
     Snakemake checks only what was asked for and what feeds a job that runs, so it would not look.
     """
-    workflow.dag.forcefiles.update(file for file in files if not Path(file).exists())
+    workflow.dag.forcefiles.update(str(file) for file in files if not file.exists())
     return files
