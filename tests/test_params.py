@@ -1,5 +1,6 @@
 """A parameter file is checked before anything starts; errors name file, key and choices."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -330,3 +331,11 @@ def test_unknown_names_list_the_choices(root):
         scale.run("fashion-mnist-quick/nothing")
     with pytest.raises(ParameterError, match="choose from fig"):
         scale.figure("fig9")
+
+
+def test_a_scale_of_ones_own_beside_the_others_is_one_of_the_choices(root, tmp_path):
+    shutil.copytree(root / "params", tmp_path / "params")
+    (tmp_path / "params/mine.yaml").write_text("extends: quick\nseeds: [7]\n")
+    assert load_scale("mine", tmp_path / "params").seeds == (7,)
+    with pytest.raises(ParameterError, match="choose from mine, paper, quick, study"):
+        load_scale("papier", tmp_path / "params")
