@@ -17,7 +17,14 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from anyslice.pipeline.audit import forget_missing
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
-from anyslice.paths import METRICS, WEIGHTS, flops_file, results_folder, training_folder
+from anyslice.paths import (
+    METRICS,
+    TIMING,
+    WEIGHTS,
+    flops_file,
+    results_folder,
+    training_folder,
+)
 from anyslice.pipeline.recovery import date_back, find_first, note_owner
 
 # Snakemake's SLURM plugin asks sacct, which waits where the cluster's would not; see there.

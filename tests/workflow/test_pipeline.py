@@ -79,7 +79,7 @@ def test_the_table_is_tidy(project):
 def test_a_training_leaves_its_files(project):
     folder = project / "results/tiny/runs/fashion-mnist-quick/i-resnext/seed1"
     names = {"model.safetensors", "predictions.safetensors"}
-    names |= {"metrics.json", "errors.json", "history.csv"}
+    names |= {"metrics.json", "errors.json", "timing.json", "history.csv"}
     assert names <= {path.name for path in folder.iterdir()}
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["parameters"]["network"]["K"] == len(metrics["test_error"]) == 2

@@ -5,6 +5,7 @@ rule list_runs:
     """Every training that a figure shows, with errors, MACs and wall time."""
     input:
         metrics=metrics_of(SCALE.shown, SCALE.seeds),
+        timings=timings_of(SCALE.shown, SCALE.seeds),
         flops=ancient(flops_of(SCALE.shown)),
     output:
         f"{RESULTS}/runs.csv",

@@ -9,6 +9,7 @@ rule train:
         model=f"{TRAINING}/model.safetensors",
         metrics=f"{TRAINING}/metrics.json",
         errors=f"{TRAINING}/errors.json",
+        timing=f"{TRAINING}/timing.json",
         history=f"{TRAINING}/history.csv",
         predictions=f"{TRAINING}/predictions.safetensors",
     log:

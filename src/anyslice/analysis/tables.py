@@ -18,7 +18,7 @@ from anyslice.config.figures import (
 )
 from anyslice.config.scale import Scale
 from anyslice.files import read_json
-from anyslice.paths import METRICS, flops_file, training_folder
+from anyslice.paths import METRICS, TIMING, flops_file, training_folder
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -216,7 +216,8 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
         for seed in scale.seeds:
             of_training = training_rows(scale, dataset, run, seed, results)
             first, full = of_training[0], of_training[-1]
-            metrics = read_json(training_folder(results, name, seed) / METRICS)
+            folder = training_folder(results, name, seed)
+            metrics = read_json(folder / METRICS)
             rows.append(
                 {key: full[key] for key in ("dataset", "run", "family", "seed", "K")}
                 | {
@@ -227,7 +228,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
                     "macs_first": first["macs"],
                     "macs_full": full["macs"],
                     "params_full": full["params"],
-                    "wall_seconds": metrics["wall_seconds"],
+                    "wall_seconds": read_json(folder / TIMING)["wall_seconds"],
                     "machine": "; ".join(metrics["execution"]["devices"]),
                 }
             )

@@ -1,4 +1,4 @@
-"""The files of a finished training: weights, metrics, history, predictions."""
+"""The files of a finished training: weights, metrics, history, predictions, wall time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, sha256, write_atomically, write_json
 from anyslice.jobs.deployment import Deployment
 from anyslice.jobs.identity import Identity
-from anyslice.paths import ERRORS, HISTORY, METRICS, PREDICTIONS, WEIGHTS
+from anyslice.paths import ERRORS, HISTORY, METRICS, PREDICTIONS, TIMING, WEIGHTS
 from anyslice.training.loop import Trained
 from anyslice.training.state import Epoch
 
 PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
-FILES = (WEIGHTS, PREDICTIONS, HISTORY, ERRORS, METRICS)
-"""What a finished training leaves, in the order in which it is written."""
+FILES = (WEIGHTS, PREDICTIONS, HISTORY, ERRORS, TIMING, METRICS)
+"""What a finished training leaves, in the order in which it is written.
+
+All but TIMING are the same bytes when the training is repeated.
+"""
 
 
 def write_training(
@@ -61,6 +64,7 @@ def write_training(
     with write_atomically(folder / HISTORY) as path:
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
     write_json(folder / ERRORS, ends(trained))
+    write_json(folder / TIMING, {"wall_seconds": round(trained.seconds, 1)})
     use = {"weights_sha256": sha256(folder / WEIGHTS), "deployment": asdict(deployment)}
     found = metrics(trained, run, identity, scale=scale, execution=execution)
     write_json(folder / METRICS, found | use)
@@ -125,7 +129,6 @@ def metrics(
         "code_sha256": identity.code,
         "key": identity.key,
         "packages": packages(),
-        "wall_seconds": round(trained.seconds, 1),
     }
 
 

@@ -17,7 +17,15 @@ from anyslice.files import read_json
 from anyslice.jobs.outdated import changes_since
 from anyslice.jobs.outlook import outlook_of
 from anyslice.jobs.slurm import QueuedJob
-from anyslice.paths import LOG, MANIFEST, METRICS, PROGRESS, seed_folder, training_folder
+from anyslice.paths import (
+    LOG,
+    MANIFEST,
+    METRICS,
+    PROGRESS,
+    TIMING,
+    seed_folder,
+    training_folder,
+)
 
 SILENT_SECONDS = 120.0
 """A training that has not written its progress for so long does not run any more."""
@@ -112,12 +120,13 @@ _ORDER = ("waiting", "running", "done", "outdated", "failed")
 
 
 def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) -> Status | None:
-    metrics = _read(training_folder(results, run, seed) / METRICS)
+    folder = training_folder(results, run, seed)
+    metrics = _read(folder / METRICS)
     if metrics is None:
         return None
     errors = _errors("test error", metrics["test_error"])
     changes = changes_since(metrics, scale.run(run), manifest)
-    seconds = metrics.get("wall_seconds")
+    seconds = (_read(folder / TIMING) or {}).get("wall_seconds")
     if not changes:
         return Status(run, seed, "done", errors, seconds)
     changed = f"{errors}  changed since: {', '.join(changes)}"
