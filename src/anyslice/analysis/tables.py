@@ -17,11 +17,24 @@ from anyslice.config.figures import (
     LevelsFigure,
 )
 from anyslice.config.scale import Scale
+from anyslice.errors import AnysliceError
 from anyslice.files import read_json
 from anyslice.paths import METRICS, TIMING, flops_file, training_folder
 
 Row = dict[str, Any]
 Rows = list[Row]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A file of results; snakemake has made it before it calls what reads it here."""
+    try:
+        found: dict[str, Any] = read_json(path)
+    except FileNotFoundError as error:
+        raise AnysliceError(
+            f"{path} is not there yet; Snakemake makes it, and `anyslice status` lists the "
+            "trainings of the scale that are missing"
+        ) from error
+    return found
 
 
 def training_rows(
@@ -38,8 +51,8 @@ def training_rows(
         role: what the run is in the figure; its name by default. Claims speak of roles, which are
             the same at every scale.
     """
-    metrics = read_json(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
-    flops = read_json(flops_file(results, f"{dataset}/{run}"))
+    metrics = _read(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
+    flops = _read(flops_file(results, f"{dataset}/{run}"))
     K = len(flops["macs"])
     return [
         {
@@ -127,7 +140,7 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
         family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
         for seed in scale.seeds:
             folder = training_folder(results, f"{figure.dataset}/{run}", seed)
-            metrics = read_json(folder / METRICS)
+            metrics = _read(folder / METRICS)
             norms = metrics["branch_norms"][figure.block - 1]
             rows += [
                 {
@@ -158,7 +171,7 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
     rows: Rows = []
     for seed in scale.seeds:
         folder = training_folder(results, f"{figure.dataset}/{figure.run}", seed)
-        metrics = read_json(folder / METRICS)
+        metrics = _read(folder / METRICS)
         labels = metrics["labels"]
         for row in training_rows(
             scale, figure.dataset, figure.run, seed, results, role="hierarchical"
@@ -217,7 +230,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
             of_training = training_rows(scale, dataset, run, seed, results)
             first, full = of_training[0], of_training[-1]
             folder = training_folder(results, name, seed)
-            metrics = read_json(folder / METRICS)
+            metrics = _read(folder / METRICS)
             rows.append(
                 {key: full[key] for key in ("dataset", "run", "family", "seed", "K")}
                 | {
@@ -228,7 +241,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
                     "macs_first": first["macs"],
                     "macs_full": full["macs"],
                     "params_full": full["params"],
-                    "wall_seconds": read_json(folder / TIMING)["wall_seconds"],
+                    "wall_seconds": _read(folder / TIMING)["wall_seconds"],
                     "machine": "; ".join(metrics["execution"]["devices"]),
                 }
             )
@@ -244,7 +257,7 @@ def taxonomy_table(path: Path) -> pd.DataFrame:
     Returns:
         Columns quantity ("non-leaf nodes", "depth" in nodes, "level 1" ... its labels) and value.
     """
-    taxonomy = read_json(path)
+    taxonomy = _read(path)
     values = {
         "non-leaf nodes": len(taxonomy["nodes"]) - len(taxonomy["classes"]),
         "depth": taxonomy["depth"],
