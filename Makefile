@@ -1,5 +1,5 @@
 # make demo      Figure 4a at the quick scale, from nothing
-# make study     the study on CIFAR-10, figures and report: make study DATA=<folder of CIFAR-10>
+# make study     the study, figures and report: make study DATA=<folder with cifar10/ and cifar100/>
 # make quicktest what takes about two minutes, without lint: for every save
 # make test      formatting, lint, types and all tests that leave this machine as it is
 # make systemtest the tests that install Debian's packages on this machine; needs root
@@ -27,9 +27,10 @@ demo: install
 	@echo "figure  results/fig4a.pdf"
 	@echo "table   results/quick/fig4a.csv"
 
-# The folder has CIFAR-10 as its tar file, unpacked, or as class folders; without one it is downloaded.
+# Each folder has the tar file, unpacked or not, or class folders; without DATA they are downloaded.
+study: SOURCES = sources={cifar10: "$(DATA)/cifar10", cifar100: "$(DATA)/cifar100"}
 study: install
-	snakemake --cores all --config scale=study $(if $(DATA),'sources={cifar10: "$(DATA)"}')
+	snakemake --cores all --config scale=study $(if $(DATA),'$(SOURCES)')
 
 quicktest: install
 	$(PYTEST) -q -n 2 -m "not slow and not perf"

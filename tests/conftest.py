@@ -8,6 +8,11 @@ import torch
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no worker ends long after the other."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """As in a training at the quick scale; and pytest itself runs a worker on each core."""

@@ -50,11 +50,15 @@ def test_each_training_is_what_the_scale_says(metrics):
 
 
 def test_released_models_are_trainings_of_the_study(root, metrics):
-    released = sorted((root / "models/cifar10").iterdir())
-    assert [folder.name for folder in released] == ["i-resnext", "is-resnext", "msdnet"]
-    for folder in released:
+    released = {
+        f"{folder.parent.name}/{folder.name}": folder
+        for folder in (root / "models").glob("cifar*/*")
+    }
+    of_cifar10 = {f"cifar10/{name}" for name in ("i-resnext", "is-resnext", "msdnet")}
+    assert released.keys() == of_cifar10 | {"cifar100/is-resnext-levels"}
+    for run, folder in released.items():
         found = json.loads((folder / "metrics.json").read_text())
-        assert found == metrics[f"cifar10/{folder.name}", found["seed"]]
+        assert found == metrics[run, found["seed"]]
         assert sha256(folder / "model.safetensors") == found["weights_sha256"]
     files = [path for path in (root / "models").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 8e6
