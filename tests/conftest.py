@@ -8,9 +8,13 @@ import torch
 ROOT = Path(__file__).parent.parent
 
 
+LONGEST = {"workflow", "gpu", "test_parallel.py"}
+"""Folders and files."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, so that no worker ends long after the other."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """The longest first, so that no worker ends long after the other."""
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts))
 
 
 @pytest.fixture(autouse=True)
