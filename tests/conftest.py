@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 
 
 LONGEST = {"workflow", "gpu", "test_parallel.py"}
-"""Folders and files."""
+"""Folders and files whose tests take the longest together."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -82,6 +82,11 @@ def test_the_profile_has_all_that_the_default_profile_has(root):
     assert {key for key in default if default[key] != slurm[key]} == {"cores"}
 
 
+def test_an_error_that_lasts_is_tried_few_times(root):
+    profile = yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())
+    assert profile["retries"] <= 3
+
+
 def slurm(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -2,16 +2,11 @@
 TRAINING = training_folder(RESULTS, "{dataset}/{run}", "{seed}")
 
 
-def metrics_of(runs, seeds, name=METRICS):
-    """What came of each training of some runs, named <dataset>/<run>."""
+def files_of(name, runs, seeds):
+    """The file of that name of each training of some runs, named <dataset>/<run>."""
     return [
         training_folder(RESULTS, run, seed) / name for run in runs for seed in seeds
     ]
-
-
-def timings_of(runs, seeds):
-    """How long each training took."""
-    return metrics_of(runs, seeds, TIMING)
 
 
 def flops_of(runs):

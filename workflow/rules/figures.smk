@@ -22,7 +22,7 @@ rule draw:
     """A figure of the scale, and the table it draws."""
     input:
         results=lambda w: required(
-            metrics_of(shown_in(w.figure), SCALE.seeds_of(w.figure))
+            files_of(METRICS, shown_in(w.figure), SCALE.seeds_of(w.figure))
         ),
         flops=ancient(lambda w: flops_of(shown_in(w.figure))),
     output:

@@ -4,8 +4,8 @@
 rule list_runs:
     """Every training that a figure shows, with errors, MACs and wall time."""
     input:
-        metrics=metrics_of(SCALE.shown, SCALE.seeds),
-        timings=timings_of(SCALE.shown, SCALE.seeds),
+        metrics=files_of(METRICS, SCALE.shown, SCALE.seeds),
+        timings=files_of(TIMING, SCALE.shown, SCALE.seeds),
         flops=ancient(flops_of(SCALE.shown)),
     output:
         f"{RESULTS}/runs.csv",
