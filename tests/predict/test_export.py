@@ -164,3 +164,17 @@ def test_lowering_keeps_the_function_and_folds_what_it_can(family, hyperparamete
         for norm in lowered.graph.find_nodes(op="call_function", target=aten.batch_norm.default):
             source = norm.args[0]
             assert source.target != aten.conv2d.default or len(source.users) > 1
+
+
+def test_features_fill_a_vector_but_before_a_3x3_convolution():
+    torch.manual_seed(0)
+    network = build("i-resnext", classes=5, image_size=16, L=3, W=16, B=4, C=4, K=4)
+    images = torch.randn(4, 3, 16, 16)
+    network(images)
+    lowered = lower(network.eval().dense_subnetwork(1), (images,))
+    shapes = [
+        tuple(lowered.get_buffer(conv.args[1].target).shape)
+        for conv in lowered.graph.find_nodes(op="call_function", target=aten.conv2d.default)
+    ]
+    into, within, out_of_first_block = (4, 16, 1, 1), (16, 4, 3, 3), (16, 16, 1, 1)
+    assert {into, within, out_of_first_block} <= set(shapes)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from anyslice.files import write_atomically
+
+PACKAGE = Path(__file__).parent.parent
 
 
 def cache_folder() -> Path:
@@ -18,9 +21,18 @@ def cache_folder() -> Path:
 
 
 def cached_path(kind: str, what: dict[str, Any], ending: str) -> Path:
-    """The place of what exactly these facts determine."""
-    text = json.dumps(what, sort_keys=True)
+    """The place of what exactly these facts and our code determine."""
+    text = json.dumps(what | {"code": code_of_prediction(PACKAGE)}, sort_keys=True)
     return cache_folder() / kind / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}{ending}"
+
+
+@cache
+def code_of_prediction(package: Path) -> str:
+    """SHA-256 of the code of networks and prediction: other code may export another graph."""
+    files = sorted(
+        file for room in ("networks", "predict") for file in (package / room).glob("*.py")
+    )
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def read_cached(path: Path) -> bytes | None:

@@ -22,8 +22,6 @@ from anyslice.predict.lowering import batch_shapes, lower
 from anyslice.predict.run_folder import TrainedRun
 
 OPSET = 20
-FORMAT = 2
-"""Of what is exported; raised when the same weights give another graph or other metadata."""
 TOLERANCE = 1e-4
 
 

@@ -39,12 +39,11 @@ def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engi
 
 def _exported(run: TrainedRun, part: Part, k: int) -> bytes:
     """The ONNX model of a sub-network or step: the one kept, or a new one, which takes seconds."""
-    from anyslice.predict.export import FORMAT, program_of
+    from anyslice.predict.export import program_of
 
     facts = {
         "weights": run.weights_sha256,
         "exporter": exporter(),
-        "format": FORMAT,
         part: k,
     }
     path = cached_path("onnx", facts, ".onnx")

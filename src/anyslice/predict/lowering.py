@@ -5,9 +5,10 @@
 The BN layers that stay are those of residual sums: no convolution comes directly before them.
 Narrow groups of a convolution are put together to groups of WIDTH channels, with zeros between
 them, and the features between two convolutions are filled up to a multiple of WIDTH: engines run
-such convolutions in vectors, narrower ones not. Zero channels that a network adds come from a
-convolution too: ONNX Runtime keeps features in blocks of channels for as long as it knows each
-operation's blocked form, and it has none of padding.
+such convolutions in vectors, narrower ones not. Features of fewer channels stay narrow before a
+3x3 convolution, which would cost WIDTH channels' worth at each of its nine places. Zero channels
+that a network adds come from a convolution too: ONNX Runtime keeps features in blocks of channels
+for as long as it knows each operation's blocked form, and it has none of padding.
 """
 
 from __future__ import annotations
@@ -144,8 +145,10 @@ def fill_up(graph: _Constants) -> None:
     for node in graph.convolutions():
         weight, bias, groups = graph.conv(node)
         added = -len(weight) % WIDTH
-        after = list(next(iter(node.users)).users)
         if not added or groups > 1 or not _leads_to_convolutions(graph, node):
+            continue
+        after = list(next(iter(node.users)).users)
+        if len(weight) < WIDTH and any(graph.conv(conv)[0].shape[-1] > 1 for conv in after):
             continue
         wider = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, added))
         graph.set_conv(node, wider, F.pad(bias, (0, added)), groups)
