@@ -1,5 +1,6 @@
 """What the benchmark says of a network follows from what it measured."""
 
+import functools
 import json
 
 import pytest
@@ -57,3 +58,15 @@ def test_an_unknown_network_is_refused_with_the_choices():
     result = CliRunner().invoke(main, ["bench", "resnextt"])
     assert result.exit_code == 2
     assert "choose from i-resnext" in result.output
+
+
+def test_turns_are_interleaved_and_a_warm_one_follows_a_call_of_its_own():
+    called = []
+    actions = {name: functools.partial(called.append, name) for name in ("long", "short")}
+    seconds = bench.take_turns(actions, 2)
+    assert called == ["long", "short"] * 2
+    assert {name: len(times) for name, times in seconds.items()} == {"long": 2, "short": 2}
+    called.clear()
+    seconds = bench.take_turns(actions, 1, warm=True)
+    assert called == ["long", "long", "short", "short"]
+    assert {name: len(times) for name, times in seconds.items()} == {"long": 1, "short": 1}

@@ -158,11 +158,22 @@ def measure(name: str, hyperparameters: Mapping[str, Any], rounds: int) -> Speed
     )
 
 
-def take_turns(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each action, all of them once in every round."""
+def take_turns(
+    actions: Mapping[str, Callable[[], object]], rounds: int, *, warm: bool = False
+) -> dict[str, list[float]]:
+    """Seconds of each action, all of them once in every round.
+
+    Args:
+        actions: by name, in the order of their turns.
+        rounds: how often each is timed.
+        warm: call each action once, not timed, before it is timed. Without that, the first short
+            one after a long one finds the processor's caches full of other things.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name, action in actions.items():
+            if warm:
+                action()
             start = time.perf_counter()
             action()
             seconds[name].append(time.perf_counter() - start)

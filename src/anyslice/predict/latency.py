@@ -101,15 +101,15 @@ def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable
 
 
 def time_in_turns(
-    actions: Mapping[str, Callable[[], object]],
+    actions: Mapping[str, Callable[[], object]], *, warm: bool = False
 ) -> tuple[int, dict[str, Latency]]:
-    """Rounds and what each action takes; the first two rounds do not count."""
+    """Rounds and what each action takes; the first two rounds do not count. See `take_turns`."""
     take_turns(actions, 1)
     start = time.perf_counter()
-    take_turns(actions, 1)
+    take_turns(actions, 1, warm=warm)
     fitting = SECONDS / max(time.perf_counter() - start, 1e-9)
     rounds = max(LEAST, min(ROUNDS, int(fitting)))
-    return rounds, {name: _latency(s) for name, s in take_turns(actions, rounds).items()}
+    return rounds, {name: _latency(s) for name, s in take_turns(actions, rounds, warm=warm).items()}
 
 
 def zeros(network: AnytimeNetwork, batch: int) -> Tensor:
@@ -137,7 +137,7 @@ def actions_of(
 
 
 def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict[str, Any]]:
-    """One row for each sub-network and way to run it, all timed in turns.
+    """One row for each sub-network and way to run it, all timed in turns, each warm.
 
     "eager" is what public code does: PyTorch's modules called one by one. "all exits" is what the
     public ports of networks with early exits do: they compute all, whichever is used.
@@ -152,7 +152,7 @@ def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict
     modules = {k: network.subnetwork(k).eval() for k in range(1, network.K + 1)}
     eager = {f"eager {k}": _eager(module, images) for k, module in modules.items()}
     public = {"all exits": _eager(network, images)}
-    rounds, found = time_in_turns({**ours, **eager, **public})
+    rounds, found = time_in_turns({**ours, **eager, **public}, warm=True)
     rows = []
     for k in modules:
         ways = {
