@@ -320,16 +320,17 @@ def test_times_are_measured_once_for_each_machine_threads_and_engine(folder_of, 
     assert len(measured) == 3
 
 
-def test_other_code_uses_nothing_that_was_kept(tmp_path):
-    from anyslice.predict.cache import code_of_prediction
+def test_other_code_uses_nothing_that_was_kept(tmp_path, monkeypatch):
+    from anyslice.predict import cache
 
-    def code(lowering):
+    def place(lowering):
         package = tmp_path / lowering
         (package / "predict").mkdir(parents=True)
         (package / "predict/lowering.py").write_text(lowering)
-        return code_of_prediction(package)
+        monkeypatch.setattr(cache, "PACKAGE", package)
+        return cache.cached_path("onnx", {"weights": "the same"}, ".onnx")
 
-    assert code("WIDTH = 8") != code("WIDTH = 16")
+    assert place("WIDTH = 8") != place("WIDTH = 16")
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(folder_of, monkeypatch, tmp_path):
