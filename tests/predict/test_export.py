@@ -134,6 +134,7 @@ def test_a_subnetwork_that_is_not_there(folder_of, tmp_path):
     assert "no sub-network 7: k must be in 1 ... 4" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "hyperparameters"),
     [

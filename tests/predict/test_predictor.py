@@ -128,6 +128,51 @@ def test_what_would_miss_the_deadline_is_not_begun(with_times, images, name):
     assert predictor.predict(images, deadline=10_000)[0].subnetwork == 2
 
 
+def test_a_subnetwork_alone_answers_where_steps_would_not_come_as_far(with_times, images):
+    """By steps there is time for the second only, after 3 of 4.5 seconds."""
+    predictor = with_times("is-resnext", [1000, 2000, 3000, 4000])
+    answer = predictor.predict(images, deadline=4500)[0]
+    assert answer.subnetwork == 4
+    assert answer.macs == predictor.run.deployment.macs[3]
+
+
+def test_on_a_machine_that_became_slow_deadlines_are_still_met(with_times, images, monkeypatch):
+    """All take three times as long as measured; one call could be an exception, two are none."""
+    predictor = with_times("i-resnext", [20, 40, 60, 80])
+    logits = predictor.engine.subnetwork(1, images[:1])
+
+    def slow(k, inputs):
+        time.sleep(3 * 20 * k / 1000)
+        return logits
+
+    monkeypatch.setattr(predictor.engine, "subnetwork", slow)
+    answers = [predictor.predict(images[:1], deadline=160)[0] for _ in range(6)]
+    assert [(a.subnetwork, a.late > 0) for a in answers] == [(4, True)] * 2 + [(2, False)] * 4
+
+
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
+def test_what_an_engine_does_once_is_done_before_time_counts(with_times, images, monkeypatch, name):
+    """Its times may be kept from another day, when it loads its networks at the first call."""
+    predictor = with_times(name, [1, 2, 3, 4])
+    loaded = set()
+
+    def slow_at_first(part):
+        run = getattr(predictor.engine, part)
+
+        def call(k, *given):
+            if (part, k) not in loaded:
+                time.sleep(0.2)
+            loaded.add((part, k))
+            return run(k, *given)
+
+        return call
+
+    for part in ("subnetwork", "step"):
+        monkeypatch.setattr(predictor.engine, part, slow_at_first(part))
+    for deadline in (0.001, 3, 10_000):
+        assert predictor.predict(images, deadline=deadline)[0].milliseconds < 200
+
+
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
 def test_a_deadline_that_cannot_be_met_gets_the_thinnest_and_says_how_late_it_was(
     with_times, images, name
@@ -298,6 +343,7 @@ def test_labels_are_named_as_people_say_them(name, expected):
     assert spoken(name) == expected
 
 
+@pytest.mark.slow
 def test_times_are_measured_once_for_each_machine_threads_and_engine(folder_of, monkeypatch):
     from anyslice.predict import latency
 

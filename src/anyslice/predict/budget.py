@@ -45,16 +45,20 @@ def largest_within(costs: Sequence[float], budget: float, unit: str, below: Belo
     Raises:
         BudgetError: if there is none, unless the thinnest and a warning are asked for.
     """
-    fitting = [k for k, cost in enumerate(costs, start=1) if cost <= budget]
-    if not fitting:
+    k = largest_fitting(costs, budget)
+    if not k:
         k = int(np.argmin(costs)) + 1
         refuse(
             f"{budget:g} {unit} are too few: the least is {costs[k - 1]:g} {unit}, "
             f"of sub-network {k}",
             below,
         )
-        return k
-    return max(fitting)
+    return k
+
+
+def largest_fitting(costs: Sequence[float], budget: float) -> int:
+    """The largest sub-network whose cost is within the budget; 0 if there is none."""
+    return max((k for k, cost in enumerate(costs, start=1) if cost <= budget), default=0)
 
 
 def finest_level(reached: Sequence[float], accuracy: float | None, k: int, below: Below) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from statistics import median, quantiles
 from typing import Any
 
@@ -19,7 +21,7 @@ from anyslice.predict.cache import cached_path, keep_cached, read_cached
 from anyslice.predict.engine import Engine, Features
 from anyslice.predict.run_folder import TrainedRun
 
-ROUNDS = 100
+ROUNDS = 200
 SECONDS = 4.0
 """A measurement takes ROUNDS, or as many as fit into about SECONDS, and at least LEAST."""
 LEAST = 9
@@ -32,7 +34,7 @@ class Latency:
     Attributes:
         median: over the rounds.
         quartiles: a quarter of the rounds took less than the first, a quarter more than the second.
-        high: what all but a twentieth of the rounds took at most.
+        high: what all but a hundredth of the rounds took at most.
     """
 
     median: float
@@ -136,6 +138,32 @@ def actions_of(
     return actions | {f"step {k}": lambda k=k: step(k) for k in range(1, network.K + 1)}
 
 
+def until_steps(steps: Sequence[Latency]) -> list[float]:
+    """Milliseconds within which step 1 ... K are expected to be done, one after the other.
+
+    The last one may take long; that all before it do too is unlikely.
+    """
+    before = accumulate((step.median for step in steps[:-1]), initial=0.0)
+    return [start + step.high for start, step in zip(before, steps, strict=False)]
+
+
+class Slowdown:
+    """How many times as long as measured calls take now, beside other work for instance."""
+
+    def __init__(self) -> None:
+        self._ratios: deque[float] = deque(maxlen=100)
+
+    def add(self, ratio: float) -> None:
+        """What a call took, over what it was expected to take at most."""
+        self._ratios.append(ratio)
+
+    @property
+    def factor(self) -> float:
+        """What all but a twentieth of the last calls, and but one, needed; 1 or more."""
+        left_out = max(1, len(self._ratios) // 20)
+        return max([1.0, *sorted(self._ratios)[:-left_out][-1:]])
+
+
 def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict[str, Any]]:
     """One row for each sub-network and way to run it, all timed in turns, each warm.
 
@@ -198,4 +226,4 @@ def is_interruptible(network: AnytimeNetwork) -> bool:
 def _latency(seconds: list[float]) -> Latency:
     times = [1e3 * s for s in seconds]
     first, _, third = quantiles(times, n=4)
-    return Latency(median(times), (first, third), quantiles(times, n=20)[-1])
+    return Latency(median(times), (first, third), quantiles(times, n=100, method="inclusive")[-1])

@@ -19,13 +19,21 @@ from anyslice.predict.budget import (
     check_budgets,
     check_share,
     finest_level,
+    largest_fitting,
     largest_within,
 )
 from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
 from anyslice.predict.exported import make_engine
 from anyslice.predict.images import Picture, to_input
 from anyslice.predict.labels import spoken
-from anyslice.predict.latency import LatencyTable, is_interruptible, latency_table, zeros
+from anyslice.predict.latency import (
+    LatencyTable,
+    Slowdown,
+    is_interruptible,
+    latency_table,
+    until_steps,
+    zeros,
+)
 from anyslice.predict.run_folder import TrainedRun, load_run
 
 LARGEST_BATCH = 64
@@ -75,6 +83,7 @@ class AnytimePredictor:
         self.K = run.network.K
         self.classes = tuple(tuple(map(spoken, level.names)) for level in run.deployment.levels)
         self.interruptible = is_interruptible(run.network)
+        self._slowdown = Slowdown()
         self._prepare = lru_cache(maxsize=None)(self._run_once)
         self._milliseconds_of_naming = lru_cache(maxsize=None)(self._time_naming)
         self._table = lru_cache(maxsize=None)(
@@ -199,15 +208,17 @@ class AnytimePredictor:
             else:
                 yield k, self._run(k, inputs)
 
-    def _run_once(self, k: int | None = None) -> None:
+    def _run_once(self, k: int | None = None, images: int = 1) -> None:
         """Have the engine ready for sub-network k, or for refinement, before time counts."""
-        inputs = zeros(self.run.network, 1)
+        inputs = zeros(self.run.network, images)
         if k is not None:
             self.engine.subnetwork(k, inputs)
         else:
             list(self._refined(inputs))
 
     def _run(self, k: int, inputs: Tensor) -> LevelLogits:
+        if len(inputs) <= LARGEST_BATCH:
+            return self.engine.subnetwork(k, inputs)
         found = [self.engine.subnetwork(k, part) for part in _batches(inputs)]
         return tuple(np.concatenate(of_level) for of_level in zip(*found, strict=True))
 
@@ -229,27 +240,37 @@ class AnytimePredictor:
     def _until(
         self, inputs: Tensor, start: float, deadline: float, accuracy: float | None, below: Below
     ) -> list[Prediction]:
-        """The last answer that is expected to be there in time; the thinnest at any rate."""
+        """The best answer that is expected to be there in time; the thinnest at any rate.
+
+        A sub-network by itself takes less time than the steps that lead to it, but steps can go on
+        as long as there is time: they are taken where they are expected to come as far.
+        """
         begin = time.perf_counter()
         table = self.latency(_measured_batch(len(inputs)))
         naming = self._milliseconds_of_naming(len(inputs))
-        start += time.perf_counter() - begin  # measured at the first call of this size only
+        for k in (None, *range(1, self.K + 1)):
+            self._prepare(k, min(len(inputs), LARGEST_BATCH))
+        start += time.perf_counter() - begin  # of the first call of this size only
         calls = -(-len(inputs) // LARGEST_BATCH)
+        slower = self._slowdown.factor
 
         def left() -> float:
-            return deadline - naming - 1e3 * (time.perf_counter() - start)
+            return (deadline - naming - 1e3 * (time.perf_counter() - start)) / slower
 
-        if self.interruptible and calls == 1:
+        begin, remaining = time.perf_counter(), left()
+        expected = [calls * each.high for each in table.subnetworks]
+        by_steps = until_steps(table.steps) if calls == 1 else []
+        alone = largest_fitting(expected, remaining)
+        if 0 < alone <= largest_fitting(by_steps, remaining):
             refined = self._refined(inputs)
             k, logits = next(refined)
             while k < self.K and table.steps[k].high <= left():
                 k, logits = next(refined)
-            macs = self.run.deployment.cumulative_macs[k - 1]
+            macs, expected = self.run.deployment.cumulative_macs[k - 1], by_steps
         else:
-            remaining = left()
-            fitting = [calls * latency.high <= remaining for latency in table.subnetworks]
-            k = max((k for k, fits in enumerate(fitting, start=1) if fits), default=1)
+            k = max(1, alone)
             logits, macs = self._run(k, inputs), self.run.deployment.macs[k - 1]
+        self._slowdown.add(1e3 * (time.perf_counter() - begin) / expected[k - 1])
         level = self._level(k, accuracy, below)
         answers = self._answers(logits, level, k, [macs] * len(inputs), 0.0)
         spent = 1e3 * (time.perf_counter() - start)
