@@ -287,7 +287,8 @@ def claim_of(value: float | None, **direction: float) -> Claim:
 def test_direction_and_value_are_judged_apart(paper, value, direction, verdict, agrees):
     """Measured: 9.4, 9.3, 9.2, 9.1, 9.0, so 9.2 with a half-width of 0.196."""
     scale, tables = paper
-    (found,) = evaluate({"it": claim_of(value, **direction)}, scale, tables)
+    needed = {"fig3a": tables["fig3a"]}
+    (found,) = evaluate({"it": claim_of(value, **direction)}, scale, needed)
     assert (found.verdict, found.value) == (verdict, agrees)
     assert (found.low, found.high) == pytest.approx((9.2 - 0.19632, 9.2 + 0.19632), abs=1e-4)
     assert found.seeds == 5

@@ -15,6 +15,7 @@ from anyslice.networks import build
 SMALL = {"L": 3, "W": 8, "B": 2, "C": 2}
 
 
+@pytest.mark.slow
 def test_rates_follow_from_the_time_of_a_step():
     speed = bench.measure("i-resnext", SMALL | {"K": 2}, rounds=1)
     assert speed.images_per_second * speed.seconds_per_step == pytest.approx(bench.BATCH)

@@ -70,6 +70,7 @@ def in_millions(costs: list[Cost], field: str) -> list[float]:
     return [getattr(cost, field) / MILLION for cost in costs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", KNOWN["published"], ids=lambda known: known["title"])
 def test_the_papers_networks_cost_what_was_measured_on_other_code(known):
     costs = cost_of_known(json.dumps(known["network"], sort_keys=True), known["images"])

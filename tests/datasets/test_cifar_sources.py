@@ -115,6 +115,7 @@ def test_an_image_of_another_size_is_named(sources, tmp_path):
         prepared(description, places["folders"], tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize("as_labels", [list, np.array, lambda labels: list(np.array(labels))])
 def test_pickles_of_today_are_read(tmp_path, protocol, as_labels):

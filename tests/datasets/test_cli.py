@@ -74,6 +74,7 @@ def test_errors_are_messages_without_a_traceback(anyslice, arguments, message):
     assert message in output
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_with_the_path(tmp_path):
     """No file may be larger than 100 kB here, as on a disk that is full."""
     target = tmp_path / "prepared"

@@ -15,6 +15,7 @@ def page(tmp_path_factory):
     return stem
 
 
+@pytest.mark.slow
 def test_the_pdf_is_as_wide_as_a_page_of_print(page):
     box = PdfReader(page.with_suffix(".pdf")).pages[0].mediabox
     assert float(box.width) / 72 == pytest.approx(7.0)

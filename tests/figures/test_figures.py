@@ -69,6 +69,7 @@ def test_it_can_be_printed(drawn, name):
         assert "/FontFile2" in descendant["/FontDescriptor"].get_object()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_drawn_again_it_has_the_same_bytes(drawn, name, root, monkeypatch):
     monkeypatch.chdir(root)
@@ -189,6 +190,7 @@ def test_no_two_runs_share_an_entry_of_the_legend_however_many_lines(restyled):
     plt.close(budget.draw(many, face))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "begins"), [("pdf", b"%PDF"), ("png", b"\x89PNG"), ("svg", b"<?xml")]
 )

@@ -134,6 +134,7 @@ def as_built(network, images):
     return network(images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_training_gives_the_numbers_of_the_plain_network(name, monkeypatch):
     monkeypatch.setattr(fused, "SMALLEST", 0)

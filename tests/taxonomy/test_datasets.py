@@ -37,6 +37,7 @@ def draw_taxonomy(tmp_path_factory):
     return draw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "sizes"),
     [("cifar10", [10, 8, 5, 2]), ("fashion-mnist", [10, 5, 3]), ("cifar100", [100, 20])],
@@ -51,6 +52,7 @@ def test_fashion_mnist_is_clothing_footwear_and_bag(draw_taxonomy):
     assert taxonomy.levels[-1].names == ("clothing.n.01", "footwear.n.02", "Bag")
 
 
+@pytest.mark.slow
 def test_cub_is_placed_whole_and_near_the_papers_levels(draw_taxonomy):
     taxonomy, output = draw_taxonomy("cub")
     assert "200 of 200 classes matched" in output
@@ -61,6 +63,7 @@ def test_cub_is_placed_whole_and_near_the_papers_levels(draw_taxonomy):
         assert taxonomy.tree.parents[name] != taxonomy.tree.root
 
 
+@pytest.mark.slow
 def test_every_reviewed_alias_of_cub_is_needed(nouns):
     """An alias changes what the rules alone would give, and a difference is one of the tree's."""
     description = load_description("cub")
@@ -74,6 +77,7 @@ def test_every_reviewed_alias_of_cub_is_needed(nouns):
     assert {name for each in description.differences for name in each.synsets} <= parents
 
 
+@pytest.mark.slow
 def test_a_class_without_a_place_is_listed_and_nothing_is_written(tmp_path):
     parents = tmp_path / "parents.txt"
     parents.write_text("Gadwall\tduck.n.01\n")

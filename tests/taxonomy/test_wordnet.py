@@ -32,6 +32,7 @@ def test_the_files_are_those_of_the_checksums_and_small():
     assert sum(path.stat().st_size for path in EMBEDDED.iterdir()) < 5_000_000
 
 
+@pytest.mark.slow
 def test_a_plain_folder_reads_as_the_compressed_one(tmp_path, nouns):
     for name in FILES:
         (tmp_path / name).write_bytes(lzma.decompress((EMBEDDED / f"{name}.xz").read_bytes()))
@@ -45,6 +46,7 @@ def test_senses_are_those_of_wordnet_3_0(nouns):
     assert find_synset(nouns, "dog.n.01").offset() == 2084071
 
 
+@pytest.mark.slow
 def test_another_version_is_refused(tmp_path):
     for name in FILES:
         content = lzma.decompress((EMBEDDED / f"{name}.xz").read_bytes())

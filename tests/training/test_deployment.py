@@ -11,6 +11,7 @@ from anyslice.jobs.interrupt import Interrupts
 from anyslice.jobs.train import run_training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "levels"), [("is-resnext", [10]), ("i-resnext", [10]), ("hierarchical", [10, 3])]
 )

@@ -192,6 +192,7 @@ def command(train_command, changed_scale):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_ends_the_waiting(machine, command, number):
     assert says(machine.training("0")) == "has 0"
@@ -210,6 +211,7 @@ def test_the_time_budget_ends_the_waiting(machine, command):
     assert waiting.returncode == EXIT_CODE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("visible", "gpus", "why"),
     [
@@ -230,6 +232,7 @@ def test_gpus_that_are_not_there_are_an_error_and_no_waiting(machine, command, v
     assert f"Error: the training takes GPUs (`gpus`, --processes): {why}" in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there are GPUs")
 def test_a_process_of_torchrun_takes_no_gpu_itself(machine, command):
     """It has those that its parent took, so here it goes on, and misses the real GPU."""

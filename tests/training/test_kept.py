@@ -55,6 +55,7 @@ def hold(folder, seconds):
         time.sleep(seconds)
 
 
+@pytest.mark.slow
 def test_one_can_wait_for_a_training_that_runs_already(tmp_path, capsys):
     other = multiprocessing.Process(target=hold, args=(tmp_path, 2))
     other.start()
@@ -65,6 +66,7 @@ def test_one_can_wait_for_a_training_that_runs_already(tmp_path, capsys):
     other.join()
 
 
+@pytest.mark.slow
 def test_waiting_ends_with_the_time_budget(tmp_path):
     with sole_process(tmp_path), pytest.raises(Interrupted, match="time budget"):
         wait_until_free(tmp_path, Interrupts(budget_minutes=0.02))

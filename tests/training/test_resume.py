@@ -149,6 +149,7 @@ def truncate(path):
     os.truncate(path, path.stat().st_size // 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [flip_a_byte, truncate, os.unlink])
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     short, folders, outcome, calm, capsys, damage
@@ -386,6 +387,7 @@ def test_code_reads_alike_under_every_version_of_python(package):
     assert code_of(["datasets/c.py"], package)["datasets/c.py"].startswith("63087ee0086c1e07")
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_family_outdates_no_run_of_another():
     files = {name: NetworkParams(name=name).file for name in FAMILIES}
     imported = {
@@ -395,6 +397,7 @@ def test_an_edit_of_a_family_outdates_no_run_of_another():
     assert imported == {name: {file} for name, file in files.items()}
 
 
+@pytest.mark.slow
 def test_an_edit_of_a_format_outdates_no_run(tmp_path):
     """Of any family, on tensors or on files."""
     package = shutil.copytree(PACKAGE, tmp_path / "anyslice")

@@ -22,6 +22,7 @@ def project(tmp_path_factory, copy_repository, run) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_checkout_runs_its_own_code(project, run):
     """Git worktrees and queued experiments share an environment."""
     verb = project / "src/anyslice/cli/status.py"
@@ -56,6 +57,7 @@ def test_data_dated_in_the_future_do_not_fail_a_training(project, run):
     assert (project / target).exists()
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written(project):
     environment = os.environ | {
         "HOME": "/proc/nowhere",
@@ -95,6 +97,7 @@ def test_a_path_of_other_letters_in_the_c_locale(tmp_path, copy_repository):
     assert (folder / TRAINING / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_folders_with_any_characters_in_commands(project, run):
     """A scale's path with a space, a source folder with an apostrophe."""
     scale = project / "my scales/tiny.yaml"

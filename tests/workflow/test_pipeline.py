@@ -216,6 +216,7 @@ def test_deleted_metrics_retrain_that_training_alone(project):
     assert planned == {"train": 1, "draw": 1, "fig4a": 1}
 
 
+@pytest.mark.slow
 def test_an_unknown_scale_stops_before_any_job(root):
     result = snakemake(root, "-n", TARGET, scale="papier")
     assert result.returncode != 0

@@ -39,6 +39,7 @@ def test_jobs_that_squeue_does_not_list_any_more_are_unknown(ask):
     assert ask("echo '9|PENDING'") == "9|PENDING\n7|UNKNOWN\n8|UNKNOWN\n"
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_controller_that_is_away(ask):
     away_once = "if mkdir asked 2>/dev/null; then exit 1; fi; echo '7|COMPLETED'"
     assert ask(away_once) == "7|COMPLETED\n"

@@ -41,7 +41,8 @@ def snakemake(tmp_path):
 @pytest.mark.slow
 def test_a_line_for_each_job_says_what_is_done_and_left(snakemake, tmp_path):
     lines = snakemake().stdout.splitlines()
-    assert lines[0] == "5 jobs to do: 4 train, 1 all"
+    # Snakemake's records pass through a thread, so what a workflow prints may come before them.
+    assert "5 jobs to do: 4 train, 1 all" in lines[:2]
     done = [line for line in lines if " of 5 done" in line]
     assert [line.split()[0] for line in done] == ["1", "2", "3", "4", "5"]
     assert {re.sub(r".*\d\d:\d\d +", "", line) for line in done} == {
