@@ -117,3 +117,11 @@ def test_folders_with_any_characters_in_commands(project, run):
         *config,
     ).stdout
     assert """--source-of cub 'it'"'"'s here'""" in shown
+
+
+@pytest.mark.slow
+def test_a_scale_of_ones_own_fails_no_test(copy_repository, run, tmp_path):
+    checkout = copy_repository(tmp_path)
+    (checkout / "params/mine.yaml").write_text("extends: quick\nseeds: [7]\n")
+    about_scales = ("tests/test_params.py", "tests/config", "tests/test_command_line.py")
+    run(checkout, "pytest", "-q", "-m", "not slow", *about_scales)
