@@ -4,8 +4,11 @@ import json
 import re
 from collections import defaultdict
 
+import pandas as pd
 import pytest
 
+from anyslice.claims.errors import MeanGap
+from anyslice.claims.judge import Claim, evaluate
 from anyslice.claims.pages import cells
 from anyslice.claims.verdict import read_verdicts
 from anyslice.config.scale import load_scale
@@ -91,3 +94,26 @@ def test_what_the_pages_say_of_claims_is_what_was_measured(root, verdicts, page)
         written = [cell.strip() for cell in text.split("|")]
         shown = cells(verdicts[claim])
         assert written[-2:] == [shown["measured"], shown["verdict"]]
+
+
+@pytest.mark.parametrize("epochs", [3, 6])
+def test_what_the_page_says_of_longer_training_was_measured(root, monkeypatch, epochs):
+    """MSDNet's lead on CIFAR-100, in the column of so many epochs."""
+    monkeypatch.chdir(root)
+    scale = load_scale(SCALE)
+    end = {3: "", 6: "-longer"}[epochs]
+    figure = f"fig4b{end}"
+    tables = {figure: pd.read_csv(root / f"results/{SCALE}/{figure}.csv")}
+    claims = {
+        name: Claim(
+            "an experiment",
+            f"MSDNet errs more than {name}, on average",
+            MeanGap("mean-gap", figure, f"{run}{end}", f"msdnet{end}"),
+            unit="points",
+        )
+        for name, run in (("I-ResNeXt", "i-resnext"), ("IS-ResNeXt", "is-resnext"))
+    }
+    page = (root / "docs/study.md").read_text()
+    for verdict in evaluate(claims, scale, tables):
+        (row,) = re.findall(rf"^\| {verdict.quantity} \|(.*)\|$", page, re.MULTILINE)
+        assert row.split("|")[{3: 0, 6: 1}[epochs]].strip() == cells(verdict)["measured"]
