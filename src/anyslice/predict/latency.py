@@ -159,7 +159,7 @@ class Slowdown:
 
     @property
     def factor(self) -> float:
-        """What all but a twentieth of the last calls, and but one, needed; 1 or more."""
+        """The most that the last calls needed, but for a twentieth of them or one; 1 or more."""
         left_out = max(1, len(self._ratios) // 20)
         return max([1.0, *sorted(self._ratios)[:-left_out][-1:]])
 
