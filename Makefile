@@ -1,6 +1,6 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make study     the study, figures and report: make study DATA=<folder with cifar10/ and cifar100/>
-# make quicktest what takes about two minutes, without lint: for every save
+# make quicktest what takes little more than a minute, without lint: for every save
 # make test      formatting, lint, types and all tests that leave this machine as it is
 # make systemtest the tests that install Debian's packages on this machine; needs root
 # make verify    what is outdated at the scale SCALE (quick), and why
