@@ -208,9 +208,9 @@ class AnytimePredictor:
             else:
                 yield k, self._run(k, inputs)
 
-    def _run_once(self, k: int | None = None, images: int = 1) -> None:
+    def _run_once(self, k: int | None = None) -> None:
         """Have the engine ready for sub-network k, or for refinement, before time counts."""
-        inputs = zeros(self.run.network, images)
+        inputs = zeros(self.run.network, 1)
         if k is not None:
             self.engine.subnetwork(k, inputs)
         else:
@@ -248,9 +248,11 @@ class AnytimePredictor:
         begin = time.perf_counter()
         table = self.latency(_measured_batch(len(inputs)))
         naming = self._milliseconds_of_naming(len(inputs))
-        for k in (None, *range(1, self.K + 1)):
-            self._prepare(k, min(len(inputs), LARGEST_BATCH))
-        start += time.perf_counter() - begin  # of the first call of this size only
+        for k in range(1, self.K + 1):
+            self._prepare(k)
+        if self.interruptible:
+            self._prepare()
+        start += time.perf_counter() - begin  # what is done once is not counted
         calls = -(-len(inputs) // LARGEST_BATCH)
         slower = self._slowdown.factor
 
