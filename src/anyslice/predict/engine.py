@@ -133,38 +133,38 @@ class OnnxEngine(Engine):
         import onnxruntime
 
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self._ort = onnxruntime
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self._session = lru_cache(maxsize=None)(
-            lambda part, k: onnxruntime.InferenceSession(
+
+        def load(part: Part, k: int) -> tuple[Any, list[str], int]:
+            """Of a model what runs it, the names of its inputs, and how many logits it gives."""
+            session = onnxruntime.InferenceSession(
                 model(part, k), options, providers=["CPUExecutionProvider"]
             )
-        )
+            inputs, outputs = (
+                [place.name for place in places]
+                for places in (session.get_inputs(), session.get_outputs())
+            )
+            return session.run, inputs, sum(name.startswith("logits") for name in outputs)
+
+        self._load = lru_cache(maxsize=None)(load)
 
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
         """See Engine."""
-        session = self._session("subnetwork", k)
-        return tuple(session.run(None, {"images": images.contiguous().numpy()}))
+        run, _, _ = self._load("subnetwork", k)
+        return tuple(run(None, {"images": images.contiguous().numpy()}))
 
     def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
         """See Engine."""
-        session = self._session("step", k)
-        values = [self._ort.OrtValue.ortvalue_from_numpy(images.contiguous().numpy()), *before]
-        names = [place.name for place in session.get_inputs()]
-        outputs = [place.name for place in session.get_outputs()]
-        given = dict(zip(names, values[-len(names) :], strict=True))
-        found = session.run_with_ort_values(outputs, given)
-        D = sum(name.startswith("logits") for name in outputs)
-        return tuple(value.numpy() for value in found[:D]), found[D:]
+        run, names, D = self._load("step", k)
+        values = [images.contiguous().numpy(), *before]
+        found = run(None, dict(zip(names, values[-len(names) :], strict=True)))
+        return tuple(found[:D]), found[D:]
 
     def select(self, features: Features, rows: Sequence[int]) -> Features:
         """See Engine."""
-        return [
-            self._ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(feature.numpy()[rows]))
-            for feature in features
-        ]
+        return [feature[rows] for feature in features]
 
 
 def onnx_is_installed() -> bool:

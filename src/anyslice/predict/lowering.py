@@ -126,7 +126,7 @@ def join_groups(graph: _Constants) -> None:
         weight, bias, groups = graph.conv(node)
         narrow = weight.shape[1]
         join = max((j for j in range(1, groups + 1) if _fits(j, narrow, groups)), default=1)
-        if join == 1:
+        if join == 1 or narrow == 1:  # engines have depthwise convolutions of their own
             continue
         wide = weight.new_zeros(len(weight), narrow * join, *weight.shape[2:])
         out = len(weight) // groups
@@ -158,7 +158,11 @@ def fill_up(graph: _Constants) -> None:
 
 
 def widen_by_convolution(graph: _Constants) -> None:
-    """Add the zero channels of `[x_1; 0; x_2; 0; ...]` by a convolution with ones and zeros."""
+    """Add the zero channels of `[x; 0]` and `[x_1; 0; x_2; 0; ...]` by a convolution.
+
+    As many as x has are a depthwise convolution of x with zeros; others come, with x, from one
+    with ones and zeros.
+    """
     find = graph.graph.find_nodes
     for node in [
         *find(op="call_function", target=aten.pad.default),
@@ -167,12 +171,18 @@ def widen_by_convolution(graph: _Constants) -> None:
         features, parts, channels, added = _widened(node)
         if not parts:
             continue
-        part = torch.cat([torch.eye(channels), torch.zeros(added, channels)])
-        weight = graph.add(part.repeat(parts, 1)[:, :, None, None], node)
-        arguments = (features, weight, None, [1, 1], [0, 0], [1, 1], parts)
         with graph.graph.inserting_before(node):
-            conv = graph.graph.call_function(aten.conv2d.default, arguments)
-        node.replace_all_uses_with(conv)
+            if parts == 1 and added == channels:
+                weight = graph.add(torch.zeros(channels, 1, 1, 1), node)
+                arguments = (features, weight, None, [1, 1], [0, 0], [1, 1], channels)
+                zeros = graph.graph.call_function(aten.conv2d.default, arguments)
+                wide = graph.graph.call_function(aten.cat.default, ([features, zeros], 1))
+            else:
+                part = torch.cat([torch.eye(channels), torch.zeros(added, channels)])
+                weight = graph.add(part.repeat(parts, 1)[:, :, None, None], node)
+                arguments = (features, weight, None, [1, 1], [0, 0], [1, 1], parts)
+                wide = graph.graph.call_function(aten.conv2d.default, arguments)
+        node.replace_all_uses_with(wide)
 
 
 def _widened(node: fx.Node) -> tuple[Any, int, int, int]:
