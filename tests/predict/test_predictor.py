@@ -3,6 +3,7 @@
 import time
 import warnings
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,27 +151,38 @@ def test_on_a_machine_that_became_slow_deadlines_are_still_met(with_times, image
     assert [(a.subnetwork, a.late > 0) for a in answers] == [(4, True)] * 2 + [(2, False)] * 4
 
 
+@pytest.mark.parametrize("recording", [False, True])
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
-def test_what_an_engine_does_once_is_done_before_time_counts(with_times, images, monkeypatch, name):
-    """Its times may be kept from another day, when it loads its networks at the first call."""
+def test_what_an_engine_does_once_is_done_before_time_counts(
+    with_times, images, monkeypatch, name, recording
+):
+    """Its times may be kept from another day, when it loads its networks at the first call.
+
+    On a GPU it records its kernels at the first call with each number of images.
+    """
     predictor = with_times(name, [1, 2, 3, 4])
-    loaded = set()
+    done, clock = set(), [0.0]
 
     def slow_at_first(part):
         run = getattr(predictor.engine, part)
 
-        def call(k, *given):
-            if (part, k) not in loaded:
-                time.sleep(0.2)
-            loaded.add((part, k))
-            return run(k, *given)
+        def call(k, inputs, *before):
+            first = (part, k, len(inputs) if recording else None)
+            if first not in done:
+                clock[0] += 0.2
+            done.add(first)
+            return run(k, inputs, *before)
 
         return call
 
+    only_that = SimpleNamespace(perf_counter=lambda: clock[0])
+    monkeypatch.setattr("anyslice.predict.predictor.time", only_that)
+    monkeypatch.setattr(predictor.engine, "recording", recording)
     for part in ("subnetwork", "step"):
         monkeypatch.setattr(predictor.engine, part, slow_at_first(part))
-    for deadline in (0.001, 3, 10_000):
-        assert predictor.predict(images, deadline=deadline)[0].milliseconds < 200
+    for some in (images[:1], images[:3]):
+        for deadline in (0.001, 3, 10_000):
+            assert predictor.predict(some, deadline=deadline)[0].milliseconds == 0
 
 
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])

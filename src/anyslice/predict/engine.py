@@ -33,9 +33,11 @@ class Engine(ABC):
 
     Attributes:
         name: with its version; times measured with one are not those of another.
+        recording: whether it is made ready for each number of images anew.
     """
 
     name: str
+    recording: bool = False
 
     @abstractmethod
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
@@ -66,7 +68,8 @@ class TorchEngine(Engine):
         self.name = f"torch {torch.__version__} {device.type}"
         self.device = device
         network = network.to(device)
-        run = CudaGraphs if device.type == "cuda" else lambda module: module
+        self.recording = device.type == "cuda"
+        run = CudaGraphs if self.recording else lambda module: module
         self._subnetwork = lru_cache(maxsize=None)(
             lambda k: run(network.dense_subnetwork(k).to(device).eval())
         )

@@ -84,7 +84,7 @@ class AnytimePredictor:
         self.classes = tuple(tuple(map(spoken, level.names)) for level in run.deployment.levels)
         self.interruptible = is_interruptible(run.network)
         self._slowdown = Slowdown()
-        self._prepare = lru_cache(maxsize=None)(self._run_once)
+        self._run_once = lru_cache(maxsize=None)(self._run_zeros)
         self._milliseconds_of_naming = lru_cache(maxsize=None)(self._time_naming)
         self._table = lru_cache(maxsize=None)(
             lambda batch: latency_table(run.network, engine, run.weights_sha256, batch)
@@ -179,7 +179,7 @@ class AnytimePredictor:
         else:
             k = self._cheapest(accuracy)
         level = self._level(k, accuracy, below)
-        self._prepare(k)
+        self._prepare(k, len(inputs))
         begin = time.perf_counter()
         logits = self._run(k, inputs)
         spent = 1e3 * (time.perf_counter() - begin)
@@ -192,7 +192,7 @@ class AnytimePredictor:
         Interruptible networks (IS-ResNeXt, MSDNet, shallow networks) compute only what is new.
         """
         inputs = to_input(images, self.run.deployment.images)
-        self._prepare()
+        self._prepare(None, len(inputs))
         begin = time.perf_counter()
         for k, logits in self._refined(inputs):
             spent = 1e3 * (time.perf_counter() - begin)
@@ -208,11 +208,14 @@ class AnytimePredictor:
             else:
                 yield k, self._run(k, inputs)
 
-    def _run_once(self, k: int | None = None) -> None:
+    def _prepare(self, k: int | None, images: int) -> None:
         """Have the engine ready for sub-network k, or for refinement, before time counts."""
-        inputs = zeros(self.run.network, 1)
+        self._run_once(k, images if self.engine.recording else 1)
+
+    def _run_zeros(self, k: int | None, images: int) -> None:
+        inputs = zeros(self.run.network, images)
         if k is not None:
-            self.engine.subnetwork(k, inputs)
+            self._run(k, inputs)
         else:
             list(self._refined(inputs))
 
@@ -249,9 +252,9 @@ class AnytimePredictor:
         table = self.latency(_measured_batch(len(inputs)))
         naming = self._milliseconds_of_naming(len(inputs))
         for k in range(1, self.K + 1):
-            self._prepare(k)
+            self._prepare(k, len(inputs))
         if self.interruptible:
-            self._prepare()
+            self._prepare(None, len(inputs))
         start += time.perf_counter() - begin  # what is done once is not counted
         calls = -(-len(inputs) // LARGEST_BATCH)
         slower = self._slowdown.factor
@@ -293,7 +296,7 @@ class AnytimePredictor:
         self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
     ) -> list[Prediction]:
         """For each image the first answer that is probably right, or that of the full network."""
-        self._prepare()
+        self._prepare(None, min(len(inputs), LARGEST_BATCH))
         found = [
             self._confident_batch(part, confidence, accuracy, below) for part in _batches(inputs)
         ]
