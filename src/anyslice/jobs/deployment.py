@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import torch
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
-from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from anyslice.config.dataset import NotNegative, Positive, Storage
@@ -146,6 +145,8 @@ def calibrate(
 
 def calibration_of(confidence: Tensor, right: Tensor) -> Calibration:
     """The step function of N answers, from their confidences and whether they were right."""
+    from scipy.optimize import isotonic_regression  # slow to import; predictions do without
+
     values, order = confidence.double().sort()
     fitted = isotonic_regression(right[order].double().numpy())
     starts = fitted.blocks[:-1]

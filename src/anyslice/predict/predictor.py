@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from torch import Tensor
 
 from anyslice.predict.budget import (
@@ -349,8 +348,9 @@ class AnytimePredictor:
         milliseconds: float,
     ) -> list[Prediction]:
         names = self.classes[level - 1]
+        shares = torch.from_numpy(logits[level - 1]).softmax(dim=1).numpy()
         answers = []
-        for row, spent in zip(softmax(logits[level - 1], axis=1), macs, strict=True):
+        for row, spent in zip(shares, macs, strict=True):
             order = np.argsort(-row, kind="stable")
             probabilities = {names[i]: float(row[i]) for i in order}
             label = names[order[0]]
