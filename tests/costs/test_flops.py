@@ -115,6 +115,7 @@ def test_answers_one_after_another_cost_only_what_is_new_where_a_network_is_inte
         assert spent == [first, full + head if interruptible else first + full]
 
 
+@pytest.mark.slow
 def test_training_i_resnext_takes_8_passes_and_the_macs_of_4_55_full_networks():
     """Section 3.1; the MACs are those of all eight sub-networks, one after another."""
     network = build("i-resnext", L=21, W=64, B=4, C=8, K=8, **IMAGES["cifar10"])

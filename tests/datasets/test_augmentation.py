@@ -24,6 +24,7 @@ def where_cropped(crop, padding):
     return flipped, y - 8 + padding, 2 * padding - left if flipped else left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", [2, 4])
 def test_flips_and_crops_have_torchvisions_distribution(padding):
     count = 6000

@@ -21,6 +21,7 @@ def test_the_pdf_is_as_wide_as_a_page_of_print(page):
     assert float(box.width) / 72 == pytest.approx(7.0)
 
 
+@pytest.mark.slow
 def test_fonts_are_embedded_as_truetype(page):
     fonts = PdfReader(page.with_suffix(".pdf")).pages[0]["/Resources"]["/Font"].values()
     for font in fonts:
@@ -47,6 +48,7 @@ def test_nothing_touches_the_edge_of_the_picture(page):
         assert picture.crop(edge).getextrema() == (255, 255)
 
 
+@pytest.mark.slow
 def test_the_same_figure_has_the_same_bytes(page, tmp_path):
     save(draw("is-resnext"), *pdf_and_png(tmp_path / "again"))
     for suffix in (".pdf", ".png"):

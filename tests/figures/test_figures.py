@@ -167,6 +167,7 @@ def test_a_figure_has_its_own_title_seeds_and_styles(restyled):
     assert scale.seeds_of("fig3a") == (1, 2)
 
 
+@pytest.mark.slow
 def test_only_the_seeds_of_the_figure_are_in_its_table(restyled, drawn, tmp_path):
     scale, _, _ = restyled(seeds=[2])
     results = shutil.copytree(drawn, tmp_path / "results")

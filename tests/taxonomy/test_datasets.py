@@ -47,6 +47,7 @@ def test_small_data_sets(draw_taxonomy, dataset, sizes):
     assert [len(level.names) for level in taxonomy.levels] == sizes
 
 
+@pytest.mark.slow
 def test_fashion_mnist_is_clothing_footwear_and_bag(draw_taxonomy):
     taxonomy, _ = draw_taxonomy("fashion-mnist")
     assert taxonomy.levels[-1].names == ("clothing.n.01", "footwear.n.02", "Bag")
@@ -101,6 +102,7 @@ def test_the_papers_table_gives_the_papers_numbers(draw_taxonomy):
     assert (len(taxonomy.tree.non_leaves), taxonomy.tree.depth) == (99, 8)
 
 
+@pytest.mark.slow
 def test_the_picture_names_every_class(draw_taxonomy, tmp_path):
     taxonomy, _ = draw_taxonomy("cifar10")
     path = tmp_path / "taxonomy.json"
@@ -117,6 +119,7 @@ def test_the_picture_names_every_class(draw_taxonomy, tmp_path):
     assert (tmp_path / "picture.png").exists()
 
 
+@pytest.mark.slow
 def test_no_two_classes_of_cub_share_a_row(draw_taxonomy):
     tree = draw_taxonomy("cub")[0].tree
     positions = place(tree)

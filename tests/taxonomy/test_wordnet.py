@@ -40,6 +40,7 @@ def test_a_plain_folder_reads_as_the_compressed_one(tmp_path, nouns):
     assert oriole.definition() == find_synset(nouns, "oriole.n.02").definition()
 
 
+@pytest.mark.slow
 def test_senses_are_those_of_wordnet_3_0(nouns):
     assert nouns.get_version() == "3.0"
     assert find_synset(nouns, "oriole.n.02").name() == "new_world_oriole.n.01"
@@ -75,6 +76,7 @@ def test_a_path_is_the_longest_and_only_below_the_root(nouns):
     assert path_from(find_synset(nouns, "bird.n.01"), dog) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parent", "how"),
     [
@@ -100,6 +102,7 @@ def test_an_alias_comes_before_the_rules(nouns):
     assert match["Hooded_Oriole"].parent == find_synset(nouns, "new_world_oriole.n.01")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("alias", "message"),
     [

@@ -124,6 +124,7 @@ def test_a_killed_training_frees_its_gpu(machine):
     assert says(second) == "has 0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gpus", "visible"), [(1, "0,1"), (2, "0,1,2")])
 def test_no_gpu_has_two_trainings_and_all_get_their_turn(machine, gpus, visible):
     notes = machine.crowd(6, visible, gpus)
@@ -163,6 +164,7 @@ def test_allowed_devices_are_those_that_cuda_would_see(monkeypatch, visible, dev
     assert allowed_devices() == devices
 
 
+@pytest.mark.slow
 def test_only_allowed_gpus_are_taken_whatever_they_are_called(machine):
     names = ["7", "GPU-8932f937-d72c", "MIG-GPU-8932f937/1/0"]
     for name in names:
@@ -204,6 +206,7 @@ def test_a_signal_ends_the_waiting(machine, command, number):
     assert f"got {number.name}, while waiting for a GPU" in said
 
 
+@pytest.mark.slow
 def test_the_time_budget_ends_the_waiting(machine, command):
     assert says(machine.training("0")) == "has 0"
     waiting = machine.start(command("--time-budget", "0.02"), "0")

@@ -41,6 +41,7 @@ def test_it_takes_no_space_and_keeps_no_checkpoint(short, folders):
     assert all(path.samefile(folders.output / path.name) for path in files)
 
 
+@pytest.mark.slow
 def test_results_of_other_packages_are_not_put_back(short, folders, capsys, monkeypatch):
     train(short, folders)
     shutil.rmtree(folders.output)

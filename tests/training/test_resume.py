@@ -62,6 +62,7 @@ def session(tmp_path, identity):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext", "fixed", "hierarchical", "plain"])
 def test_stopping_at_any_point_changes_nothing(short, data, session, name):
     run, dataset = short.run(f"fashion-mnist-short/{name}"), open_dataset(data)
@@ -132,6 +133,7 @@ def test_a_finished_training_is_not_repeated(short, folders, capsys):
     assert model.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_only_the_last_two_checkpoints_are_kept(short, folders):
     folder = stop_once(short, folders)
     names = sorted(path.name for path in folder.glob("epoch*"))
@@ -172,6 +174,7 @@ def test_a_damaged_record_is_reported_too(short, folders, capsys):
     assert f"{last.stem} is damaged and not used" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_when_all_are_damaged_training_starts_again(short, folders, capsys):
     folder = stop_once(short, folders)
     for path in folder.glob("epoch*.json"):
@@ -240,6 +243,7 @@ def file_size_limit():
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_nothing_lost(short, folders, outcome, calm, file_size_limit):
     folder = stop_once(short, folders)
     kept = {p.name: p.read_bytes() for p in folder.glob("epoch*")}

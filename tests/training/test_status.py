@@ -126,6 +126,7 @@ def test_one_that_failed_before_training_is_failed(status, log):
     assert status().state == "failed"
 
 
+@pytest.mark.slow
 def test_real_trainings_pass_through_the_states(short, folders, status, results):
     folders = replace(folders, output=results / "runs" / RUN / "seed1")
     with pytest.raises(Interrupted):
@@ -275,6 +276,7 @@ def test_a_pipe_that_closes_is_no_error(root):
     shown.wait()
 
 
+@pytest.mark.slow
 def test_a_training_by_hand_that_fails_is_not_the_studys(root, data, tmp_path, monkeypatch):
     """Nor is one whose keys were changed."""
     monkeypatch.chdir(tmp_path)
