@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from anyslice.config.families import FAMILIES
-from anyslice.figures.curves import cost_axis, legend_below, plot_mean
+from anyslice.figures.curves import Look, cost_axis, legend_below, plot_mean
 from anyslice.figures.style import COLUMN, Face, print_style
 
 LOOKS = {
-    "independent": (FAMILIES["i-resnext"].colour, "o", "independent BN"),
-    "shared": (FAMILIES["resnet"].colour, "s", "shared BN"),
+    "independent": Look("independent BN", FAMILIES["i-resnext"].colour, "o"),
+    "shared": Look("shared BN", FAMILIES["resnet"].colour, "s"),
 }
 
 
@@ -25,18 +25,10 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
     """
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
-        for role, (colour, marker, label) in LOOKS.items():
+        for role, look in LOOKS.items():
             rows = table[table.role == role]
-            style = face.style(rows.run.iloc[0])
-            plot_mean(
-                axes,
-                rows,
-                x=face.x,
-                y="error",
-                color=style.colour or colour,
-                marker=style.marker or marker,
-                label=style.label or label,
-            )
+            styled = look.styled(face.style(rows.run.iloc[0]))
+            plot_mean(axes, rows, styled, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_below(axes, columns=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,24 +11,13 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from anyslice.config.families import labelled
-from anyslice.config.look import Style
-from anyslice.figures.curves import Colour, cost_axis, legend_right, plot_mean
+from anyslice.figures.curves import Look, cost_axis, legend_right, plot_mean
 from anyslice.figures.style import PAGE, Face, print_style
 
 LINES = ("-", "--", ":", "-.")
 """The dashes of four lines of a colour."""
 MORE_COLOURS = sns.color_palette("husl", 8)
 """Of a family's fifth line and those after it."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a run is drawn; without a label it has no entry in the legend."""
-
-    label: str | None
-    colour: Colour
-    marker: str
-    line: str
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
@@ -41,16 +30,7 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
     with print_style():
         figure, axes = plt.subplots(figsize=(PAGE, 3.4), layout="constrained")
         for run, look in looks_of(table, face).items():
-            plot_mean(
-                axes,
-                table[table.run == run],
-                x=face.x,
-                y="error",
-                color=look.colour,
-                marker=look.marker,
-                line=look.line,
-                label=look.label,
-            )
+            plot_mean(axes, table[table.run == run], look, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_right(axes)
@@ -68,7 +48,7 @@ def looks_of(table: pd.DataFrame, face: Face) -> dict[str, Look]:
         looks |= _lines(rows)
     for _, rows in table[table.kind == "fixed"].groupby("family", sort=False):
         looks |= _points(rows, face)
-    looks = {run: _styled(look, face.style(run)) for run, look in looks.items()}
+    looks = {run: look.styled(face.style(run)) for run, look in looks.items()}
     uses = Counter(look.label for look in looks.values() if look.label)
     shared = [run for run, look in looks.items() if look.label and uses[look.label] > 1]
     return looks | {run: replace(looks[run], label=f"{looks[run].label}, {run}") for run in shared}
@@ -96,12 +76,3 @@ def _points(rows: pd.DataFrame, face: Face) -> dict[str, Look]:
     first = next((run for run in runs if run not in face.styles), None)
     labels = {run: f"{family.label} ({run})" for run in face.styles} | {first: family.label}
     return {run: Look(labels.get(run), family.colour, family.marker, "none") for run in runs}
-
-
-def _styled(look: Look, style: Style) -> Look:
-    return replace(
-        look,
-        label=style.label or look.label,
-        colour=style.colour or look.colour,
-        marker=style.marker or look.marker,
-    )

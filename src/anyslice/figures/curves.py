@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from anyslice.analysis.statistics import interval
+from anyslice.config.look import Style
 from anyslice.figures.style import Face
 
 Colour = tuple[float, float, float] | str
-JOINT, ALONE = "-", "--"
-"""Line styles of jointly trained sub-networks, and of those trained by themselves."""
 SHALLOW, THIN = "#c1272d", "black"
 """The paper's colours of Figure 3c."""
 
 
-def plot_mean(
-    axes: Axes,
-    rows: pd.DataFrame,
-    *,
-    x: str,
-    y: str,
-    color: Colour,
-    marker: str,
-    line: str = "-",
-    label: str | None = None,
-) -> None:
+@dataclass(frozen=True)
+class Look:
+    """How the means of a run, role or level are drawn.
+
+    Attributes:
+        label: in the legend; without one it has no entry there.
+        colour: of line, markers and bars.
+        marker: matplotlib's.
+        line: matplotlib's; "none" for points without a line, which are drawn larger.
+    """
+
+    label: str | None
+    colour: Colour
+    marker: str
+    line: str = "-"
+
+    def styled(self, style: Style) -> Look:
+        """With what a figure chooses instead."""
+        return replace(self, **{key: chosen for key, chosen in asdict(style).items() if chosen})
+
+
+def plot_mean(axes: Axes, rows: pd.DataFrame, look: Look, *, x: str, y: str) -> None:
     """The mean of column `y` over the seeds at each value of column `x`, with bars.
 
     Args:
         axes: to draw on.
         rows: a row per seed and value of x.
+        look: of line, markers and bars.
         x: column of the horizontal axis.
         y: column of the vertical axis.
-        color: of line, markers and bars.
-        marker: matplotlib's.
-        line: matplotlib's; "none" for points without a line, which are drawn larger.
-        label: in the legend.
     """
     by_x = rows.groupby(x)[y].agg(["mean", list])
-    bounds = [interval(values) for values in by_x["list"]]
-    below = [mean - low for mean, (low, _) in zip(by_x["mean"], bounds, strict=True)]
-    above = [high - mean for mean, (_, high) in zip(by_x["mean"], bounds, strict=True)]
+    low, high = np.transpose([interval(values) for values in by_x["list"]])
     axes.errorbar(
         by_x.index,
         by_x["mean"],
-        yerr=[[max(b, 0.0) for b in below], [max(a, 0.0) for a in above]],
-        label=label,
-        color=color,
-        marker=marker,
-        linestyle=line,
-        markersize=5.5 if line == "none" else 4,
+        yerr=np.maximum(0, [by_x["mean"] - low, high - by_x["mean"]]),
+        label=look.label,
+        color=look.colour,
+        marker=look.marker,
+        linestyle=look.line,
+        markersize=5.5 if look.line == "none" else 4,
         markeredgecolor="white",
         markeredgewidth=0.4,
         linewidth=1.3,
@@ -73,8 +82,7 @@ COSTS = {
 
 def cost_axis(axes: Axes, face: Face) -> None:
     """A cost along x, logarithmic; the error along y as the figure has it."""
-    log_axis(axes)
-    axes.set_xlabel(COSTS[face.x][0])
+    log_axis(axes, COSTS[face.x][0])
     if face.y_scale == "log":
         axes.set_yscale("log")
         low, high = axes.get_ylim()
@@ -84,15 +92,10 @@ def cost_axis(axes: Axes, face: Face) -> None:
         axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def macs_axis(axes: Axes) -> None:
-    """MACs along x, logarithmic."""
-    log_axis(axes)
-    axes.set_xlabel(COSTS["macs"][0])
-
-
-def log_axis(axes: Axes) -> None:
+def log_axis(axes: Axes, label: str) -> None:
     """A logarithmic x axis whose ticks are round numbers."""
     axes.set_xscale("log")
+    axes.set_xlabel(label)
     low, high = axes.get_xlim()
     steps = (1.0, 2.0, 5.0) if high > 8 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
     axes.xaxis.set_major_locator(LogLocator(subs=steps))
@@ -111,6 +114,11 @@ def legend_below(axes: Axes, columns: int) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False)
 
 
-def legend_right(axes: Axes) -> None:
-    """The legend to the right of the axes, outside the data."""
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+def legend_right(axes: Axes, *entries: Any) -> None:
+    """The legend to the right of the axes, outside the data.
+
+    Args:
+        axes: beside which it stands.
+        entries: handles and labels; those of the axes by default.
+    """
+    axes.legend(*entries, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

@@ -6,14 +6,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anyslice.figures.curves import ALONE, JOINT, SHALLOW, THIN, cost_axis, legend_below, plot_mean
+from anyslice.figures.curves import SHALLOW, THIN, Look, cost_axis, legend_below, plot_mean
 from anyslice.figures.style import COLUMN, Face, print_style
 
 LOOKS = {
-    "shallow-alone": (SHALLOW, "v", ALONE, "shallow, alone"),
-    "shallow-joint": (SHALLOW, "v", JOINT, "shallow, joint"),
-    "thin-alone": (THIN, "o", ALONE, "thin, alone"),
-    "thin-joint": (THIN, "o", JOINT, "thin, joint"),
+    "shallow-alone": Look("shallow, alone", SHALLOW, "v", "--"),
+    "shallow-joint": Look("shallow, joint", SHALLOW, "v", "-"),
+    "thin-alone": Look("thin, alone", THIN, "o", "--"),
+    "thin-joint": Look("thin, joint", THIN, "o", "-"),
 }
 
 
@@ -26,17 +26,8 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
     """
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.4), layout="constrained")
-        for role, (colour, marker, line, label) in LOOKS.items():
-            plot_mean(
-                axes,
-                table[table.role == role],
-                x=face.x,
-                y="error",
-                color=colour,
-                marker=marker,
-                line=line,
-                label=label,
-            )
+        for role, look in LOOKS.items():
+            plot_mean(axes, table[table.role == role], look, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_below(axes, columns=2)

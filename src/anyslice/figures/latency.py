@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 from anyslice.config.families import labelled
-from anyslice.figures.curves import legend_right, log_axis, macs_axis
+from anyslice.figures.curves import COSTS, legend_right, log_axis
 from anyslice.figures.style import PAGE, Face, pdf_and_png, print_style, save
 
 LINES = {"eager": "--", "all exits": ":"}
@@ -34,13 +34,13 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
             1, 1 + len(batches), figsize=(PAGE, 2.9), sharey=True, layout="constrained"
         )
         _plot(panels[0], table[(table.batch == batches[0]) & (table.engine == engine)], "macs")
-        macs_axis(panels[0])
+        log_axis(panels[0], COSTS["macs"][0])
         panels[0].set_ylabel("top-1 error (%)")
         for axes, batch in zip(panels[1:], batches, strict=True):
             _plot(axes, table[table.batch == batch], "milliseconds")
-            log_axis(axes)
+            log_axis(axes, "milliseconds")
             axes.xaxis.set_major_formatter("{x:g}")  # "500 m" milliseconds would be read as metres
-            axes.set(xlabel="milliseconds", title=f"batch {batch}")
+            axes.set_title(f"batch {batch}")
         for axes in panels:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         legend_right(panels[-1])

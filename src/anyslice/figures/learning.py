@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
+from anyslice.figures.curves import legend_right
 from anyslice.figures.style import PAGE, Face, print_style
 from anyslice.paths import HISTORY, training_folder
 
@@ -54,27 +55,10 @@ def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataF
 
 def _long(name: str, seed: int, history: pd.DataFrame) -> pd.DataFrame:
     """A row for each epoch and sub-network."""
-    K = sum(str(column).startswith("train_loss_") for column in history)
-    parts = [
-        pd.DataFrame(
-            {
-                "run": name,
-                "seed": seed,
-                "K": K,
-                "epoch": history.epoch,
-                "subnetwork": k,
-                "train_loss": history[f"train_loss_{k}"],
-                "validation_error": history[_error_column(history, k)],
-            }
-        )
-        for k in range(1, K + 1)
-    ]
-    return pd.concat(parts)
-
-
-def _error_column(history: pd.DataFrame, k: int) -> str:
-    plain = f"validation_error_{k}"
-    return plain if plain in history else f"{plain}_level1"
+    fine = history.rename(columns=lambda column: column.removesuffix("_level1"))
+    columns = ["train_loss", "validation_error"]
+    long = pd.wide_to_long(fine, columns, i="epoch", j="subnetwork", sep="_")[columns].reset_index()
+    return long.assign(run=name, seed=seed, K=long.subnetwork.max())
 
 
 def draw(table: pd.DataFrame, scale: Scale) -> Figure:
@@ -89,19 +73,16 @@ def draw(table: pd.DataFrame, scale: Scale) -> Figure:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         losses.set(xlabel="epoch", ylabel="training loss")
         errors.set(xlabel="epoch", ylabel="validation error (%)")
-        errors.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+        legend_right(errors)
         seeds = table.groupby("run").seed.nunique().max()
-        notes = "solid: the full network; dashed: its first sub-network"
+        shown = "1 seed" if seeds == 1 else f"mean of {seeds} seeds, bands: their range"
         data = " and ".join(dict.fromkeys(run.partition("/")[0] for run in table.run))
         Face(
             f"Learning curves: {data}",
-            f"{notes}; scale {scale.name}: {scale.description}; {_seeds(seeds)}",
+            "solid: the full network; dashed: its first sub-network; "
+            f"scale {scale.name}: {scale.description}; {shown}",
         ).put_on(figure)
     return figure
-
-
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"mean of {count} seeds, bands: their range"
 
 
 def _plot(

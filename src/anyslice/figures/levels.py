@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anyslice.figures.curves import cost_axis, plot_mean
-from anyslice.figures.style import PAGE, Face, print_style
+from anyslice.figures.curves import Look, cost_axis, plot_mean
+from anyslice.figures.style import LEVEL_COLOURS, PAGE, Face, print_style
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
-_PALETTE = sns.color_palette("colorblind")
-COLOURS = (_PALETTE[0], _PALETTE[1], _PALETTE[2], _PALETTE[4], _PALETTE[5], _PALETTE[7])
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
@@ -57,17 +54,9 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
 def _plot_level(
     axes: Axes, face: Face, rows: pd.DataFrame, level: int, label: str | None = None
 ) -> None:
-    look = (level - 1) % len(COLOURS)
-    plot_mean(
-        axes,
-        rows,
-        x=face.x,
-        y="error",
-        color=COLOURS[look],
-        marker=MARKERS[look],
-        line="-" if label else "none",
-        label=label,
-    )
+    number = (level - 1) % len(MARKERS)
+    look = Look(label, LEVEL_COLOURS[number], MARKERS[number], "-" if label else "none")
+    plot_mean(axes, rows, look, x=face.x, y="error")
 
 
 def _plot_chosen(axes: Axes, face: Face, table: pd.DataFrame) -> None:
@@ -77,9 +66,8 @@ def _plot_chosen(axes: Axes, face: Face, table: pd.DataFrame) -> None:
     for level in sorted(chosen.level.unique()):
         _plot_level(axes, face, chosen[chosen.level == level], level)
     fine = table[table.level == 1].groupby(face.x).error.mean()
-    axes.plot(
-        fine.index, fine, color=COLOURS[0], linewidth=1, linestyle=":", label="fine labels only"
-    )
+    colour = LEVEL_COLOURS[0]
+    axes.plot(fine.index, fine, color=colour, linewidth=1, linestyle=":", label="fine labels only")
     target = table.target_error.iloc[0]
     axes.axhline(
         target, color="black", linewidth=0.8, linestyle="--", label=f"target, {target:.1f} %"

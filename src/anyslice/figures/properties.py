@@ -8,10 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from anyslice.config.families import labelled
-from anyslice.figures.curves import SHALLOW, THIN, count_axis, macs_axis, plot_mean
+from anyslice.figures.curves import (
+    COSTS,
+    SHALLOW,
+    THIN,
+    Look,
+    count_axis,
+    legend_right,
+    log_axis,
+    plot_mean,
+)
 from anyslice.figures.style import PAGE, Face, print_style
 
-PAIRS = {"thin": (THIN, "o"), "shallow": (SHALLOW, "v")}
+PAIRS = {"thin": Look("thin", THIN, "o"), "shallow": Look("shallow", SHALLOW, "v")}
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
@@ -27,7 +36,9 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         _plot_runs(curve, face, table, "error", x="macs")
         _plot_runs(lost, face, table, "lost", x="macs")
         _plot_runs(cost, face, table, "cost", x="subnetwork")
-        _plot_optimality(optimality, table[table.property == "optimality"])
+        for role, look in PAIRS.items():
+            rows = table[(table.property == "optimality") & (table.role == role)]
+            plot_mean(optimality, rows, look, x="macs", y="value")
 
         _label(curve, "monotonicity: the curve", "top-1 error (%)")
         _label(lost, "monotonicity: right at k, wrong at a larger k", "test images (%)")
@@ -36,19 +47,15 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         )
         _label(cost, "interruptibility: stopped after k", "MACs spent / MACs of k alone")
         for axes in (curve, lost, optimality):
-            macs_axis(axes)
+            log_axis(axes, COSTS["macs"][0])
         largest = table.subnetwork[table.quantity == "cost"].max()
         count_axis(cost, largest, "sub-network k")
         for axes in (lost, cost):
             axes.set_ylim(bottom=0)
         cost.axhline(1, color="0.5", linewidth=0.8)
         optimality.axhline(0, color="0.5", linewidth=0.8)
-        for row in (curve, optimality):
-            handles, labels = row.get_legend_handles_labels()
-            beside = lost if row is curve else cost
-            beside.legend(
-                handles, labels, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False
-            )
+        for axes, beside in ((curve, lost), (optimality, cost)):
+            legend_right(beside, *axes.get_legend_handles_labels())
         face.put_on(figure)
     return figure
 
@@ -57,23 +64,10 @@ def _plot_runs(axes: Axes, face: Face, table: pd.DataFrame, quantity: str, x: st
     rows = table[table.quantity == quantity]
     several = rows.groupby("family").run.nunique() > 1
     for run, of_run in rows.groupby("run", sort=False):
-        style, family = face.style(str(run)), labelled(of_run.family.iloc[0])
+        family = labelled(of_run.family.iloc[0])
         label = f"{family.label}, {run}" if several[family.label] else family.label
-        plot_mean(
-            axes,
-            of_run,
-            x=x,
-            y="value",
-            color=style.colour or family.colour,
-            marker=style.marker or family.marker,
-            label=style.label or label,
-        )
-
-
-def _plot_optimality(axes: Axes, table: pd.DataFrame) -> None:
-    for role, (colour, marker) in PAIRS.items():
-        rows = table[table.role == role]
-        plot_mean(axes, rows, x="macs", y="value", color=colour, marker=marker, label=role)
+        look = Look(label, family.colour, family.marker).styled(face.style(str(run)))
+        plot_mean(axes, of_run, look, x=x, y="value")
 
 
 def _label(axes: Axes, title: str, y: str) -> None:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
-from anyslice.figures.style import pdf_and_png, print_style, save
+from anyslice.figures.style import LEVEL_COLOURS, pdf_and_png, print_style, save
 from anyslice.taxonomy.record import Taxonomy
 from anyslice.taxonomy.tree import Tree
 
@@ -31,8 +30,6 @@ FOOT = 0.3
 
 FONT_SIZE = 6.5
 EDGE = "0.65"
-_PALETTE = sns.color_palette("colorblind")
-LEVEL_COLOURS = (_PALETTE[0], _PALETTE[1], _PALETTE[2], _PALETTE[4], _PALETTE[5], _PALETTE[7])
 
 
 @dataclass(frozen=True)
