@@ -9,23 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from anyslice.analysis.tables import Row, joint_alone_table
-from anyslice.config.families import FAMILIES
+from anyslice.analysis.tables import Row, joint_alone_table, read_result, training_rows
 from anyslice.config.figures import JointAloneFigure, PropertiesFigure
 from anyslice.config.scale import Scale
-from anyslice.files import read_json
 from anyslice.paths import METRICS, flops_file, training_folder
+
+COLUMNS = (
+    *("role", "family", "run", "property", "quantity", "seed", "subnetwork", "macs", "value"),
+    *("dataset", "scale"),
+)
 
 
 def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> pd.DataFrame:
     """Every measurement as a row.
 
     Returns:
-        Columns property, quantity, role, family, run, seed, subnetwork, macs, value, dataset,
-        scale. Quantities:
+        The columns of COLUMNS. Quantities:
 
         monotonicity: "error" of sub-network k on test images; "lost", the percent of test images
             that k has right and some larger sub-network has wrong.
@@ -38,30 +41,22 @@ def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> p
         *_optimality(scale, figure, results),
         *_interruptibility(scale, figure, results),
     ]
-    table = pd.DataFrame(row | {"dataset": figure.dataset, "scale": scale.name} for row in rows)
-    return table.astype({"seed": "Int64"})
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64"})
 
 
 def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
     for run in figure.lines:
-        common, macs = _of_run(scale, figure, run, results)
         for seed in scale.seeds:
+            rows = training_rows(scale, figure.dataset, run, seed, results)
             folder = training_folder(results, f"{figure.dataset}/{run}", seed)
-            metrics = read_json(folder / METRICS)
-            measured = {"error": metrics["test_error"], "lost": metrics["lost_later"]}
+            lost = read_result(folder / METRICS)["lost_later"]
+            measured = {"error": [row["error"] for row in rows], "lost": lost}
             for quantity, values in measured.items():
-                for k, value in enumerate(values, start=1):
-                    yield common | {
-                        "property": "monotonicity",
-                        "quantity": quantity,
-                        "seed": seed,
-                        "subnetwork": k,
-                        "macs": macs[k - 1],
-                        "value": value,
-                    }
+                for row, value in zip(rows, values, strict=True):
+                    yield row | _measured("monotonicity", quantity, value)
 
 
-def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
+def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[dict[Any, Any]]:
     pairs = JointAloneFigure(
         kind="joint-alone", dataset=figure.dataset, thin=figure.thin, shallow=figure.shallow
     )
@@ -70,38 +65,18 @@ def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterat
         joint, alone = (table[table.role == f"{kind}-{how}"] for how in ("joint", "alone"))
         paired = joint.merge(alone, on=["seed", "subnetwork"], suffixes=("", "_alone"))
         for row in paired.to_dict("records"):
-            yield {
-                "role": kind,
-                "family": row["family"],
-                "run": row["run"],
-                "property": "optimality",
-                "quantity": "joint - alone",
-                "seed": row["seed"],
-                "subnetwork": row["subnetwork"],
-                "macs": row["macs"],
-                "value": row["error"] - row["error_alone"],
-            }
+            more = row["error"] - row["error_alone"]
+            yield row | {"role": kind} | _measured("optimality", "joint - alone", more)
 
 
 def _interruptibility(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:
     for run in figure.lines:
-        common, macs = _of_run(scale, figure, run, results)
-        spent = read_json(flops_file(results, f"{figure.dataset}/{run}"))["cumulative_macs"]
-        for k in range(1, len(macs) + 1):
-            yield common | {
-                "property": "interruptibility",
-                "quantity": "cost",
-                "seed": None,
-                "subnetwork": k,
-                "macs": macs[k - 1],
-                "value": spent[k - 1] / macs[k - 1],
-            }
+        spent = read_result(flops_file(results, f"{figure.dataset}/{run}"))["cumulative_macs"]
+        rows = training_rows(scale, figure.dataset, run, scale.seeds[0], results)
+        for row, macs in zip(rows, spent, strict=True):
+            cost = macs / row["macs"]
+            yield row | {"seed": None} | _measured("interruptibility", "cost", cost)
 
 
-def _of_run(
-    scale: Scale, figure: PropertiesFigure, run: str, results: Path
-) -> tuple[Row, list[int]]:
-    """What all rows of a run have in common, and the MACs of its sub-networks."""
-    flops = read_json(flops_file(results, f"{figure.dataset}/{run}"))
-    family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
-    return {"role": run, "family": family, "run": run}, flops["macs"]
+def _measured(name: str, quantity: str, value: float) -> Row:
+    return {"property": name, "quantity": quantity, "value": value}

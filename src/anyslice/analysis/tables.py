@@ -22,13 +22,12 @@ from anyslice.files import read_json
 from anyslice.paths import METRICS, TIMING, flops_file, training_folder
 
 Row = dict[str, Any]
-Rows = list[Row]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A file of results; snakemake has made it before it calls what reads it here."""
+def read_result(path: Path) -> Row:
+    """A file of results; Snakemake has made it before it calls what reads it here."""
     try:
-        found: dict[str, Any] = read_json(path)
+        found: Row = read_json(path)
     except FileNotFoundError as error:
         raise AnysliceError(
             f"{path} is not there yet; Snakemake makes it, and `anyslice status` lists the "
@@ -39,7 +38,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def training_rows(
     scale: Scale, dataset: str, run: str, seed: int, results: Path, role: str | None = None
-) -> Rows:
+) -> list[Row]:
     """The rows of one training, one for each sub-network.
 
     Args:
@@ -51,8 +50,8 @@ def training_rows(
         role: what the run is in the figure; its name by default. Claims speak of roles, which are
             the same at every scale.
     """
-    metrics = _read(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
-    flops = _read(flops_file(results, f"{dataset}/{run}"))
+    metrics = read_result(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
+    flops = read_result(flops_file(results, f"{dataset}/{run}"))
     K = len(flops["macs"])
     return [
         {
@@ -88,22 +87,22 @@ def budget_table(scale: Scale, figure: BudgetFigure, results: Path) -> pd.DataFr
         training step, for one image and forwards), error (test, in percent), validation_error,
         chosen_epoch, dataset, scale.
     """
-    return pd.DataFrame(
-        row
-        for run in figure.runs
-        for seed in scale.seeds
-        for row in training_rows(scale, figure.dataset, run, seed, results)
-    )
+    return _table(scale, figure.dataset, {run: run for run in figure.runs}, results)
 
 
 def batch_norm_table(scale: Scale, figure: BatchNormFigure, results: Path) -> pd.DataFrame:
     """What Figure 3a draws: the columns of `budget_table`; role is "independent" or "shared"."""
     roles = {"independent": figure.independent, "shared": figure.shared}
+    return _table(scale, figure.dataset, roles, results)
+
+
+def _table(scale: Scale, dataset: str, roles: dict[str, str], results: Path) -> pd.DataFrame:
+    """The rows of all seeds of the run that plays each role."""
     return pd.DataFrame(
         row
         for role, run in roles.items()
         for seed in scale.seeds
-        for row in training_rows(scale, figure.dataset, run, seed, results, role)
+        for row in training_rows(scale, dataset, run, seed, results, role)
     )
 
 
@@ -113,16 +112,13 @@ def joint_alone_table(scale: Scale, figure: JointAloneFigure, results: Path) -> 
     role is "thin-joint", "thin-alone", "shallow-joint" or "shallow-alone". Rows of runs trained
     alone have as `subnetwork` the one that the run is, of the joint network's K.
     """
-    rows: Rows = []
+    rows: list[Row] = []
+    dataset = figure.dataset
     for kind, pair in (("thin", figure.thin), ("shallow", figure.shallow)):
         for seed in scale.seeds:
-            rows += training_rows(
-                scale, figure.dataset, pair.joint, seed, results, role=f"{kind}-joint"
-            )
+            rows += training_rows(scale, dataset, pair.joint, seed, results, f"{kind}-joint")
             for k, run in enumerate(pair.alone, start=1):
-                alone = training_rows(
-                    scale, figure.dataset, run, seed, results, role=f"{kind}-alone"
-                )
+                alone = training_rows(scale, dataset, run, seed, results, f"{kind}-alone")
                 rows += [row | {"subnetwork": k, "K": len(pair.alone)} for row in alone]
     return pd.DataFrame(rows)
 
@@ -135,28 +131,18 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
         of the absolute weights that the block's third convolution has for the branch), dataset,
         scale.
     """
-    rows: Rows = []
+    rows: list[Row] = []
     for role, run in (("joint", figure.joint), ("alone", figure.alone)):
-        family = FAMILIES[scale.run(f"{figure.dataset}/{run}").network.name].label
         for seed in scale.seeds:
+            full = training_rows(scale, figure.dataset, run, seed, results, role)[-1]
             folder = training_folder(results, f"{figure.dataset}/{run}", seed)
-            metrics = _read(folder / METRICS)
-            norms = metrics["branch_norms"][figure.block - 1]
+            norms = read_result(folder / METRICS)["branch_norms"][figure.block - 1]
             rows += [
-                {
-                    "run": run,
-                    "role": role,
-                    "family": family,
-                    "seed": seed,
-                    "block": figure.block,
-                    "branch": branch,
-                    "l1_norm": norm,
-                    "dataset": figure.dataset,
-                    "scale": scale.name,
-                }
+                full | {"block": figure.block, "branch": branch, "l1_norm": norm}
                 for branch, norm in enumerate(norms, start=1)
             ]
-    return pd.DataFrame(rows)
+    columns = ["run", "role", "family", "seed", "block", "branch", "l1_norm", "dataset", "scale"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFrame:
@@ -168,10 +154,10 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
         sub-network takes this level to hold the target). Levels are chosen by the validation error,
         averaged over the seeds; errors are of test images.
     """
-    rows: Rows = []
+    rows: list[Row] = []
     for seed in scale.seeds:
         folder = training_folder(results, f"{figure.dataset}/{figure.run}", seed)
-        metrics = _read(folder / METRICS)
+        metrics = read_result(folder / METRICS)
         labels = metrics["labels"]
         for row in training_rows(
             scale, figure.dataset, figure.run, seed, results, role="hierarchical"
@@ -223,14 +209,14 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
         Columns dataset, run, family, seed, K, epochs, chosen_epoch, error_first and error_full
         (test, in percent), macs_first, macs_full, params_full, wall_seconds, machine.
     """
-    rows: Rows = []
+    rows: list[Row] = []
     for name in runs:
         dataset, _, run = name.partition("/")
         for seed in scale.seeds:
             of_training = training_rows(scale, dataset, run, seed, results)
             first, full = of_training[0], of_training[-1]
             folder = training_folder(results, name, seed)
-            metrics = _read(folder / METRICS)
+            metrics = read_result(folder / METRICS)
             rows.append(
                 {key: full[key] for key in ("dataset", "run", "family", "seed", "K")}
                 | {
@@ -241,7 +227,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
                     "macs_first": first["macs"],
                     "macs_full": full["macs"],
                     "params_full": full["params"],
-                    "wall_seconds": _read(folder / TIMING)["wall_seconds"],
+                    "wall_seconds": read_result(folder / TIMING)["wall_seconds"],
                     "machine": "; ".join(metrics["execution"]["devices"]),
                 }
             )
@@ -257,7 +243,7 @@ def taxonomy_table(path: Path) -> pd.DataFrame:
     Returns:
         Columns quantity ("non-leaf nodes", "depth" in nodes, "level 1" ... its labels) and value.
     """
-    taxonomy = _read(path)
+    taxonomy = read_result(path)
     values = {
         "non-leaf nodes": len(taxonomy["nodes"]) - len(taxonomy["classes"]),
         "depth": taxonomy["depth"],

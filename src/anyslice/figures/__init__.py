@@ -55,8 +55,7 @@ def draw_figure(scale: Scale, name: str, results: Path, output: Path | None = No
 
     Raises:
         ParameterError: if the scale has no such figure.
-        FileNotFoundError: if a training or its FLOPs are missing.
-        AnysliceError: if `output` has another ending.
+        AnysliceError: if a training or its FLOPs are missing, or `output` has another ending.
     """
     paths = [output] if output else pdf_and_png(results / name)
     if name in DIAGRAMS:
@@ -66,13 +65,7 @@ def draw_figure(scale: Scale, name: str, results: Path, output: Path | None = No
         return
     make_table, draw = KINDS[scale.figure(name).kind]
     shown = replace(scale, seeds=scale.seeds_of(name))
-    try:
-        table: pd.DataFrame = make_table(shown, scale.figure(name), results)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{name} shows what is not there yet: {error.filename} is missing. It is made by "
-            f"snakemake results/{name}.pdf --config scale={scale.path}"
-        ) from error
+    table: pd.DataFrame = make_table(shown, scale.figure(name), results)
     face = face_of(scale, name)
     if output is None:
         with write_atomically(results / f"{name}.csv") as path:
