@@ -23,7 +23,6 @@ class Operations(Quantity):
     """What a full network costs, in `unit` operations."""
 
     kind: Literal["operations"]
-    figure: str
     role: str
     unit: float
     cost: Cost = "all_ops"
@@ -39,7 +38,6 @@ class CostReduction(Quantity):
     """By how many percent one sub-network costs less than another."""
 
     kind: Literal["cost-reduction"]
-    figure: str
     of: str
     against: str
     subnetwork: Position
@@ -64,7 +62,6 @@ class TrainingPasses(Quantity):
     """
 
     kind: Literal["training-passes"]
-    figure: str
     of: str
     against: str | None = None
     exact: ClassVar[bool] = True
@@ -86,7 +83,6 @@ class TrainingMacs(Quantity):
     """
 
     kind: Literal["training-macs"]
-    figure: str
     of: str
     against: str | None = None
     exact: ClassVar[bool] = True
@@ -106,7 +102,6 @@ class TrainingTime(Quantity):
     """Wall time of a training over that of another, per epoch and MAC of the full network."""
 
     kind: Literal["training-time"]
-    figure: str
     of: str
     against: str
 
@@ -133,7 +128,6 @@ class AddedParameters(Quantity):
     """
 
     kind: Literal["added-parameters"]
-    figure: str
     part: Literal["batch-norm", "heads"]
     exact: ClassVar[bool] = True
 
@@ -147,13 +141,13 @@ class AddedParameters(Quantity):
         return float(100 * (shared.stored_params / shared.params - 1))
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class OutOfReach(Quantity):
     """A quantity that this project does not measure at any scale."""
 
     kind: Literal["out-of-reach"]
+    figure: str = ""
     reason: str
-    figure: str | None = None
     exact: ClassVar[bool] = True
 
     def value(self, tables: Tables) -> float:

@@ -27,6 +27,7 @@ from anyslice.claims.quantity import (
     Cost,
     Everywhere,
     NotMeasurableError,
+    OfFigure,
     Position,
     Quantity,
     Study,
@@ -45,7 +46,6 @@ class SubnetworkError(Quantity):
     """The error of one sub-network, in percent."""
 
     kind: Literal["error"]
-    figure: str
     role: str
     subnetwork: Position
 
@@ -59,7 +59,6 @@ class ErrorDifference(Quantity):
     """How many points more one sub-network errs than another."""
 
     kind: Literal["error-difference"]
-    figure: str
     of: str
     against: str
     subnetwork: Position
@@ -98,7 +97,6 @@ class ErrorReduction(_Reduction):
     """By how many percent the error of one sub-network is smaller than that of another."""
 
     kind: Literal["error-reduction"]
-    figure: str
     of: str
     against: str
     subnetwork: Position
@@ -118,7 +116,6 @@ class ErrorReductionAtSameCost(_Reduction):
     """
 
     kind: Literal["error-reduction-at-same-cost"]
-    figure: str
     of: str
     family: str
     cost: Cost = "all_ops"
@@ -140,19 +137,50 @@ class ErrorReductionAtSameCost(_Reduction):
 
 
 @dataclass(frozen=True, config=STRICT)
-class Saving(Quantity):
-    """How many percent less a network costs than another for the same error, at most."""
+class _Pair(OfFigure):
+    """Of two curves of a figure.
 
-    kind: Literal["saving"]
-    figure: str
+    Attributes:
+        of, against: roles, or a family, whose networks of fixed budget then make the curve.
+    """
+
     of: str
     against: str
     cost: Cost = "all_ops"
+
+    def curves(self, tables: Tables) -> tuple[Curve, Curve]:
+        """Ours and theirs."""
+        ours = curve_of(tables, self.figure, self.of, self.cost)
+        return ours, curve_of(tables, self.figure, self.against, self.cost)
+
+    def gaps(self, tables: Tables) -> tuple[float, ...]:
+        """Theirs less ours at each cost that both have."""
+        _, found = gaps(*self.curves(tables))
+        if not found:
+            raise self._no_shared_cost()
+        return found
+
+    def mean_gap(self, tables: Tables) -> float:
+        """Theirs less ours over all costs that both have."""
+        gap = mean_gap(*self.curves(tables))
+        if gap is None:
+            raise self._no_shared_cost()
+        return gap
+
+    def _no_shared_cost(self) -> NotMeasurableError:
+        return NotMeasurableError(f"{self.of} and {self.against} share no cost")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Saving(_Pair, Quantity):
+    """How many percent less a network costs than another for the same error, at most."""
+
+    kind: Literal["saving"]
     judged_by: ClassVar[str] = "mean error gap at equal cost, in points"
 
     def value(self, tables: Tables) -> float:
         """In percent; negative if it always costs more."""
-        ours, theirs = _curves(self, tables)
+        ours, theirs = self.curves(tables)
         saving = largest_saving(ours, theirs)
         if saving is None:
             raise NotMeasurableError(
@@ -163,81 +191,61 @@ class Saving(Quantity):
 
     def margin(self, tables: Tables) -> float:
         """Theirs less ours."""
-        return _mean_gap(self, tables)
+        return self.mean_gap(tables)
 
     def estimate(self, study: Study, seeds: Seeds) -> Estimate:
         """The interval is that of the lead in points; see `estimate_saving`."""
         self.value(study(seeds))  # says why, where there is no saving
-        return estimate_saving(lambda some: _curves(self, study(some)), seeds)
+        return estimate_saving(lambda some: self.curves(study(some)), seeds)
 
 
 @dataclass(frozen=True, config=STRICT)
-class LargestGap(Quantity):
+class LargestGap(_Pair, Quantity):
     """By how many points `against` errs more than `of` at equal cost, at most."""
 
     kind: Literal["largest-gap"]
-    figure: str
-    of: str
-    against: str
-    cost: Cost = "all_ops"
     judged_by: ClassVar[str] = "mean error gap at equal cost, in points"
 
     def value(self, tables: Tables) -> float:
         """In percentage points; negative if `of` always errs more."""
-        return max(_gaps(self, tables))
+        return max(self.gaps(tables))
 
     def margin(self, tables: Tables) -> float:
         """Theirs less ours."""
-        return _mean_gap(self, tables)
+        return self.mean_gap(tables)
 
 
 @dataclass(frozen=True, config=STRICT)
-class MeanGap(Quantity):
-    """By how many points `against` errs more than `of` at equal cost, on average.
-
-    Attributes:
-        of, against: roles, or a family, whose networks of fixed budget then make the curve.
-    """
+class MeanGap(_Pair, Quantity):
+    """By how many points `against` errs more than `of` at equal cost, on average."""
 
     kind: Literal["mean-gap"]
-    figure: str
-    of: str
-    against: str
-    cost: Cost = "all_ops"
 
     def value(self, tables: Tables) -> float:
         """In percentage points."""
-        return _mean_gap(self, tables)
+        return self.mean_gap(tables)
 
 
 @dataclass(frozen=True, config=STRICT)
-class GapEverywhere(Everywhere):
+class GapEverywhere(_Pair, Everywhere):
     """By how many points `against` errs more than `of` at each cost that both have."""
 
     kind: Literal["gap-everywhere"]
-    figure: str
-    of: str
-    against: str
-    cost: Cost = "all_ops"
 
     def values(self, tables: Tables) -> tuple[float, ...]:
         """In percentage points."""
-        return _gaps(self, tables)
+        return self.gaps(tables)
 
 
 @dataclass(frozen=True, config=STRICT)
-class GapGrowth(Quantity):
+class GapGrowth(_Pair, Quantity):
     """By how many points the mean gap is larger over the cheaper half of the shared costs."""
 
     kind: Literal["gap-growth"]
-    figure: str
-    of: str
-    against: str
-    cost: Cost = "all_ops"
 
     def value(self, tables: Tables) -> float:
         """In percentage points."""
-        growth = gap_growth(*_curves(self, tables))
+        growth = gap_growth(*self.curves(tables))
         if growth is None:
             raise NotMeasurableError(f"{self.of} and {self.against} share no range of costs")
         return growth
@@ -252,7 +260,6 @@ class BestAtCost(Everywhere):
     """
 
     kind: Literal["best-at-its-cost"]
-    figure: str
     of: str
     cost: Cost = "all_ops"
 
@@ -275,7 +282,6 @@ class ErrorAtCost(Quantity):
     """How many points more a network errs at a given cost than another, full network."""
 
     kind: Literal["error-at-cost"]
-    figure: str
     of: str
     at: float
     against: str
@@ -299,7 +305,6 @@ class CostAtError(Quantity):
     """What a network costs where it reaches an error, in `unit` operations."""
 
     kind: Literal["cost-at-error"]
-    figure: str
     role: str
     error: float
     unit: float
@@ -314,34 +319,6 @@ class CostAtError(Quantity):
                 f"{self.error} % is outside the curve of {self.role} ({_range(curve)})"
             )
         return cost / self.unit
-
-
-_Pair = Saving | LargestGap | MeanGap | GapEverywhere | GapGrowth
-
-
-def _curves(pair: _Pair, tables: Tables) -> tuple[Curve, Curve]:
-    ours, theirs = (
-        curve_of(tables, pair.figure, role, pair.cost) for role in (pair.of, pair.against)
-    )
-    return ours, theirs
-
-
-def _gaps(pair: _Pair, tables: Tables) -> tuple[float, ...]:
-    _, found = gaps(*_curves(pair, tables))
-    if not found:
-        raise _no_shared_cost(pair)
-    return found
-
-
-def _mean_gap(pair: _Pair, tables: Tables) -> float:
-    gap = mean_gap(*_curves(pair, tables))
-    if gap is None:
-        raise _no_shared_cost(pair)
-    return gap
-
-
-def _no_shared_cost(pair: _Pair) -> NotMeasurableError:
-    return NotMeasurableError(f"{pair.of} and {pair.against} share no cost")
 
 
 def _range(curve: Curve) -> str:

@@ -16,7 +16,6 @@ class LossByJointTraining(Quantity):
     """By how many points a sub-network errs more when trained jointly than alone, at most."""
 
     kind: Literal["loss-by-joint-training"]
-    figure: str
     of: Literal["thin", "shallow"]
     judged_by: ClassVar[str] = "mean loss of the sub-networks, in points"
 
@@ -34,7 +33,6 @@ class LossRatio(Quantity):
     """How many times as much shallow sub-networks lose by joint training, at most, as thin ones."""
 
     kind: Literal["loss-ratio"]
-    figure: str
     judged_by: ClassVar[str] = "mean loss of shallow less that of thin ones, in points"
 
     def value(self, tables: Tables) -> float:
@@ -55,7 +53,6 @@ class FallOfNorms(Quantity):
     """By how many percent of their mean the branches' l1-norms fall, first to last, on a line."""
 
     kind: Literal["fall-of-norms"]
-    figure: str
     role: str
 
     def value(self, tables: Tables) -> float:

@@ -178,7 +178,7 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
     return Verdict(
         claim=name,
         place=claim.place,
-        figure=measure.figure or "",
+        figure=measure.figure,
         quantity=claim.quantity,
         unit=claim.unit,
         paper=_text(claim.value),
@@ -257,7 +257,7 @@ def _compare(claim: Claim, measured: Estimate | None, not_compared: str) -> str:
 
 def incomparable(claim: Claim, scale: Scale) -> str:
     """Why a claim's value cannot be compared with what the scale gives; empty if it can."""
-    dataset = getattr(scale.figures.get(claim.measure.figure or ""), "dataset", None)
+    dataset = getattr(scale.figures.get(claim.measure.figure), "dataset", None)
     if dataset is None:
         return ""
     original = scale.datasets[dataset].stands_in_for

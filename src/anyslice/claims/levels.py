@@ -28,7 +28,6 @@ class WorstCase(Quantity):
     """
 
     kind: Literal["worst-case"]
-    figure: str
     labels: Literal["fine", "chosen"]
     accuracy: bool = False
 
@@ -44,7 +43,6 @@ class WorstCaseGain(Quantity):
     """By how many points choosing levels lowers the largest error of any sub-network."""
 
     kind: Literal["worst-case-gain"]
-    figure: str
 
     def value(self, tables: Tables) -> float:
         """In percentage points."""
@@ -60,7 +58,6 @@ class AboveTheFullNetwork(Everywhere):
     """
 
     kind: Literal["above-the-full-network"]
-    figure: str
 
     def values(self, tables: Tables) -> tuple[float, ...]:
         """In percentage points."""
@@ -73,7 +70,6 @@ class FineLabelsHarder(Everywhere):
     """How many points each sub-network errs more at each level than at the next coarser one."""
 
     kind: Literal["fine-labels-harder"]
-    figure: str
 
     def values(self, tables: Tables) -> tuple[float, ...]:
         """In percentage points."""
@@ -86,7 +82,6 @@ class FullNetworkBetter(Everywhere):
     """How many points the first sub-network errs more than the full one, at each level."""
 
     kind: Literal["full-network-better"]
-    figure: str
 
     def values(self, tables: Tables) -> tuple[float, ...]:
         """In percentage points."""
@@ -105,7 +100,6 @@ class LossByLevels(Quantity):
     """
 
     kind: Literal["loss-by-levels"]
-    figure: str
     without: str
     role: str
 
@@ -129,7 +123,6 @@ class TaxonomyCount(Quantity):
     """
 
     kind: Literal["taxonomy"]
-    figure: str
     quantity: str
     exact: ClassVar[bool] = True
 

@@ -1,4 +1,7 @@
-"""The kinds of quantities that params/claims.yaml may name, by the key `kind`."""
+"""The kinds of quantities that params/claims.yaml may name, by the key `kind`.
+
+Those of errors are in `anyslice.claims.errors`; likewise for the other modules here.
+"""
 
 from __future__ import annotations
 
@@ -6,69 +9,37 @@ from typing import Annotated
 
 from pydantic import Field
 
-from anyslice.claims.costs import (
-    AddedParameters,
-    CostReduction,
-    Operations,
-    OutOfReach,
-    TrainingMacs,
-    TrainingPasses,
-    TrainingTime,
-)
-from anyslice.claims.errors import (
-    BestAtCost,
-    CostAtError,
-    ErrorAtCost,
-    ErrorDifference,
-    ErrorReduction,
-    ErrorReductionAtSameCost,
-    GapEverywhere,
-    GapGrowth,
-    LargestGap,
-    MeanGap,
-    Saving,
-    SubnetworkError,
-)
-from anyslice.claims.joint import FallOfNorms, LossByJointTraining, LossRatio
-from anyslice.claims.levels import (
-    AboveTheFullNetwork,
-    FineLabelsHarder,
-    FullNetworkBetter,
-    LossByLevels,
-    TaxonomyCount,
-    WorstCase,
-    WorstCaseGain,
-)
+from anyslice.claims import costs, errors, joint, levels
 
 Measure = Annotated[
-    AboveTheFullNetwork
-    | AddedParameters
-    | BestAtCost
-    | CostAtError
-    | CostReduction
-    | ErrorAtCost
-    | ErrorDifference
-    | ErrorReduction
-    | ErrorReductionAtSameCost
-    | FallOfNorms
-    | FineLabelsHarder
-    | FullNetworkBetter
-    | GapEverywhere
-    | GapGrowth
-    | LargestGap
-    | LossByJointTraining
-    | LossByLevels
-    | LossRatio
-    | MeanGap
-    | Operations
-    | OutOfReach
-    | Saving
-    | SubnetworkError
-    | TaxonomyCount
-    | TrainingMacs
-    | TrainingPasses
-    | TrainingTime
-    | WorstCase
-    | WorstCaseGain,
+    costs.AddedParameters
+    | costs.CostReduction
+    | costs.Operations
+    | costs.OutOfReach
+    | costs.TrainingMacs
+    | costs.TrainingPasses
+    | costs.TrainingTime
+    | errors.BestAtCost
+    | errors.CostAtError
+    | errors.ErrorAtCost
+    | errors.ErrorDifference
+    | errors.ErrorReduction
+    | errors.ErrorReductionAtSameCost
+    | errors.GapEverywhere
+    | errors.GapGrowth
+    | errors.LargestGap
+    | errors.MeanGap
+    | errors.Saving
+    | errors.SubnetworkError
+    | joint.FallOfNorms
+    | joint.LossByJointTraining
+    | joint.LossRatio
+    | levels.AboveTheFullNetwork
+    | levels.FineLabelsHarder
+    | levels.FullNetworkBetter
+    | levels.LossByLevels
+    | levels.TaxonomyCount
+    | levels.WorstCase
+    | levels.WorstCaseGain,
     Field(discriminator="kind"),
 ]

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from anyslice.analysis.statistics import Curve, Estimate, Seeds, estimate, exactly
 
@@ -35,17 +36,30 @@ class NotMeasurableError(Exception):
     """A claim's quantity cannot be computed from these tables; the message says why."""
 
 
-class Quantity(ABC):
+@dataclass(frozen=True, config=STRICT)
+class OfFigure(ABC):
+    """What a claim may be about.
+
+    Attributes:
+        kind: tells the quantities apart.
+        figure: whose table the quantity is computed from.
+        exact: it does not depend on what was trained.
+    """
+
+    kind: str
+    figure: str
+    exact: ClassVar[bool] = False
+
+
+class Quantity(OfFigure):
     """A number of a study.
 
     Attributes:
         judged_by: what decides on the direction that a claim asserts, where not the number itself:
             a mean, which noise does not shift as it shifts the largest of several values.
-        exact: it does not depend on what was trained.
     """
 
     judged_by: ClassVar[str] = ""
-    exact: ClassVar[bool] = False
 
     @abstractmethod
     def value(self, tables: Tables) -> float:
@@ -66,10 +80,8 @@ class Quantity(ABC):
         return estimate(lambda some: self.value(study(some)), seeds)
 
 
-class Everywhere(ABC):
+class Everywhere(OfFigure):
     """Several numbers of a study of which a claim says the same: for all k, under any FLOPs."""
-
-    exact: ClassVar[bool] = False
 
     @abstractmethod
     def values(self, tables: Tables) -> tuple[float, ...]:
@@ -78,13 +90,11 @@ class Everywhere(ABC):
 
 def averaged(tables: Tables, seeds: Seeds) -> dict[str, pd.DataFrame]:
     """The tables with a row for each that they have of a seed: its mean over some of the seeds."""
-    return {
-        name: _averaged(table, [column for column in MEASURED if column in table], seeds)
-        for name, table in tables.items()
-    }
+    return {name: _averaged(table, seeds) for name, table in tables.items()}
 
 
-def _averaged(table: pd.DataFrame, measured: list[str], seeds: Seeds) -> pd.DataFrame:
+def _averaged(table: pd.DataFrame, seeds: Seeds) -> pd.DataFrame:
+    measured = [column for column in MEASURED if column in table]
     if not measured:
         return table
     keys = [c for c in table.columns if c not in (*measured, "seed", "chosen_epoch")]
