@@ -16,19 +16,7 @@ from anyslice.claims.errors import ErrorReduction, SubnetworkError
 from anyslice.claims.judge import Claim, evaluate, load_claims, read_tables
 from anyslice.claims.pages import cells, opening, sentence, summary, write_markdown
 from anyslice.claims.report import write_report
-from anyslice.claims.verdict import (
-    AGREES,
-    CONTRADICTED,
-    DIFFERS,
-    HOLDS,
-    INFORMATION,
-    NOT_COMPARED,
-    NOT_MEASURABLE,
-    UNDECIDED,
-    number,
-    read_verdicts,
-    write_verdicts,
-)
+from anyslice.claims.verdict import Outcome, number, read_verdicts, write_verdicts
 from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.scale import load_scale
 from anyslice.figures import KINDS
@@ -177,7 +165,7 @@ def test_a_reduction_is_that_of_the_mean_errors(judged, claim, ours, theirs):
 
 def test_the_mean_gap_at_equal_cost_decides_whether_flops_are_saved(judged):
     verdict = judged["cifar10-flops-saving"]
-    assert (verdict.verdict, verdict.value) == (HOLDS, DIFFERS)
+    assert (verdict.verdict, verdict.value) == (Outcome.HOLDS, Outcome.DIFFERS)
     assert "mean error gap" in verdict.judged_by
     # On 2e7 ... 8e7 MACs, where MSDNet needs twice the cost: 2 points times k at I-ResNeXt's k.
     assert 2 < verdict.judged < 8
@@ -190,7 +178,7 @@ def test_macs_stand_beside_what_the_authors_count(judged):
 
 
 def test_a_missing_figure_is_a_reason_not_an_error(judged):
-    assert judged["nestednet-size"].verdict == NOT_MEASURABLE
+    assert judged["nestednet-size"].verdict == Outcome.NOT_MEASURABLE
     assert "does not print" in judged["nestednet-size"].reason
 
 
@@ -198,19 +186,19 @@ def test_a_direction_is_judged_though_its_value_is_not_measurable(judged):
     verdict = judged["shallow-thin-loss-ratio"]
     assert math.isnan(verdict.measured)
     assert "no thin sub-network loses" in verdict.reason
-    assert (verdict.verdict, verdict.value) == (HOLDS, "")
+    assert (verdict.verdict, verdict.value) == (Outcome.HOLDS, "")
     assert verdict.judged == pytest.approx(2.75)  # k = 1 ... 8 lose 2, but 8 at k = 8
 
 
 def test_wall_times_are_information(judged):
-    assert judged["i-resnext-training-wall-time"].verdict == INFORMATION
-    assert judged["i-resnext-training-passes"].value == AGREES
-    assert judged["i-resnext-training-macs"].value == DIFFERS
+    assert judged["i-resnext-training-wall-time"].verdict == Outcome.INFORMATION
+    assert judged["i-resnext-training-passes"].value == Outcome.AGREES
+    assert judged["i-resnext-training-macs"].value == Outcome.DIFFERS
 
 
 def test_a_claim_that_is_contradicted_is_shown_as_such(paper, judged, tmp_path):
     scale, _ = paper
-    assert judged["shared-bn-thinnest"].verdict == CONTRADICTED
+    assert judged["shared-bn-thinnest"].verdict == Outcome.CONTRADICTED
     write_markdown(list(judged.values()), scale, tmp_path / "claims.md")
     text = (tmp_path / "claims.md").read_text()
     assert re.search(r"Contradicted: .*shared-bn-thinnest", text)
@@ -271,17 +259,17 @@ def claim_of(value: float | None, **direction: float) -> Claim:
 @pytest.mark.parametrize(
     ("value", "direction", "verdict", "agrees"),
     [
-        (9.2, {}, AGREES, AGREES),
-        (9.45, {}, AGREES, AGREES),  # within 0.196 times the root of 2
-        (9.5, {}, DIFFERS, DIFFERS),
-        (9.2, {"above": 5}, HOLDS, AGREES),
-        (9.2, {"above": 9.1}, UNDECIDED, AGREES),
-        (9.2, {"above": 9.3}, UNDECIDED, AGREES),
-        (12.0, {"above": 5}, HOLDS, DIFFERS),
-        (9.2, {"below": 5}, CONTRADICTED, AGREES),
-        (9.2, {"above": 9, "below": 10}, HOLDS, AGREES),
-        (9.2, {"above": 9.3, "below": 9.35}, UNDECIDED, AGREES),
-        (9.2, {"above": 9.5, "below": 10}, CONTRADICTED, AGREES),
+        (9.2, {}, Outcome.AGREES, Outcome.AGREES),
+        (9.45, {}, Outcome.AGREES, Outcome.AGREES),  # within 0.196 times the root of 2
+        (9.5, {}, Outcome.DIFFERS, Outcome.DIFFERS),
+        (9.2, {"above": 5}, Outcome.HOLDS, Outcome.AGREES),
+        (9.2, {"above": 9.1}, Outcome.UNDECIDED, Outcome.AGREES),
+        (9.2, {"above": 9.3}, Outcome.UNDECIDED, Outcome.AGREES),
+        (12.0, {"above": 5}, Outcome.HOLDS, Outcome.DIFFERS),
+        (9.2, {"below": 5}, Outcome.CONTRADICTED, Outcome.AGREES),
+        (9.2, {"above": 9, "below": 10}, Outcome.HOLDS, Outcome.AGREES),
+        (9.2, {"above": 9.3, "below": 9.35}, Outcome.UNDECIDED, Outcome.AGREES),
+        (9.2, {"above": 9.5, "below": 10}, Outcome.CONTRADICTED, Outcome.AGREES),
     ],
 )
 def test_direction_and_value_are_judged_apart(paper, value, direction, verdict, agrees):
@@ -299,13 +287,13 @@ def test_values_are_not_compared_on_data_that_stands_in(root, paper, monkeypatch
     _, tables = paper
     quick = load_scale("quick")
     (found,) = evaluate({"it": claim_of(9.2, above=5)}, quick, tables)
-    assert (found.direction, found.value) == (HOLDS, NOT_COMPARED)
+    assert (found.direction, found.value) == (Outcome.HOLDS, Outcome.NOT_COMPARED)
     assert "Fashion-MNIST stands in for CIFAR-10" in found.reason
     (found,) = evaluate({"it": claim_of(9.2)}, quick, tables)
-    assert found.verdict == NOT_COMPARED
+    assert found.verdict == Outcome.NOT_COMPARED
     bound = dataclasses.replace(claim_of(5.0, above=5), bound=True)
     (found,) = evaluate({"it": bound}, quick, tables)
-    assert found.verdict == NOT_COMPARED
+    assert found.verdict == Outcome.NOT_COMPARED
 
 
 def test_values_are_not_compared_where_the_setting_is_not_the_papers(root, paper, monkeypatch):
@@ -314,7 +302,7 @@ def test_values_are_not_compared_where_the_setting_is_not_the_papers(root, paper
     scale, tables = paper
     other = dataclasses.replace(scale, paper_setting=False)
     (found,) = evaluate({"it": claim_of(9.2, above=5)}, other, tables)
-    assert (found.verdict, found.value) == (HOLDS, NOT_COMPARED)
+    assert (found.verdict, found.value) == (Outcome.HOLDS, Outcome.NOT_COMPARED)
     assert "recipes" in found.reason
 
 
@@ -328,9 +316,9 @@ def test_one_seed_decides_nothing_but_what_is_counted(paper):
     one = {name: table[table.seed == 1] for name, table in tables.items()}
     gain, passes = evaluate(claims, dataclasses.replace(scale, seeds=(1,)), one)
     assert math.isnan(gain.low)
-    assert (gain.verdict, gain.value) == (UNDECIDED, NOT_COMPARED)
+    assert (gain.verdict, gain.value) == (Outcome.UNDECIDED, Outcome.NOT_COMPARED)
     assert "one seed" in gain.reason
-    assert (passes.verdict, passes.value) == (HOLDS, AGREES)
+    assert (passes.verdict, passes.value) == (Outcome.HOLDS, Outcome.AGREES)
 
 
 def test_a_seed_whose_curves_share_no_error_does_not_void_a_claim(paper):
@@ -393,5 +381,5 @@ def test_the_taxonomys_numbers_are_counted(root, paper, tmp_path, monkeypatch):
     by_name = {verdict.claim: verdict for verdict in found}
     counted = [by_name[name] for name in ("cub-nodes", "cub-depth", "cub-level-1", "cub-level-2")]
     assert [verdict.measured for verdict in counted] == [2, 3, 3, 2]
-    assert {verdict.verdict for verdict in counted} == {DIFFERS}
+    assert {verdict.verdict for verdict in counted} == {Outcome.DIFFERS}
     assert by_name["cub-level-3"].reason == "the taxonomy has no level 3"

@@ -21,7 +21,7 @@ from anyslice.analysis.statistics import (
 )
 from anyslice.claims.errors import Saving, SubnetworkError
 from anyslice.claims.judge import Claim, evaluate
-from anyslice.claims.verdict import HOLDS
+from anyslice.claims.verdict import Outcome
 from anyslice.config.scale import load_scale
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_fewer_flops_hold_where_they_are_fewer(common, factor, least, most):
                 factor,
             )
         )
-        == HOLDS
+        == Outcome.HOLDS
         for _ in range(1000)
     ]
     assert least <= np.mean(held) <= most
@@ -119,7 +119,7 @@ def test_a_claim_on_tables_is_judged_by_the_same_estimate(root, monkeypatch):
     largest = estimate_saving(mean_curves(ours, theirs, 0.7), SEEDS)
     assert (found.judged, found.judged_low) == pytest.approx((gap.value, gap.low))
     assert (found.measured, found.low) == pytest.approx((largest.value, largest.low))
-    assert found.verdict == HOLDS
+    assert found.verdict == Outcome.HOLDS
 
 
 FLAT = [np.zeros(5), np.zeros(8), np.full(10, 1.2)]

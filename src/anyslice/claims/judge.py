@@ -21,12 +21,7 @@ from typing import Any
 import pandas as pd
 from pydantic.dataclasses import dataclass
 
-from anyslice.analysis.statistics import (
-    Estimate,
-    Seeds,
-    estimate,
-    estimate_smallest,
-)
+from anyslice.analysis.statistics import Estimate, Seeds, estimate_smallest
 from anyslice.analysis.tables import taxonomy_table
 from anyslice.claims.measures import Measure
 from anyslice.claims.quantity import (
@@ -38,18 +33,7 @@ from anyslice.claims.quantity import (
     Tables,
     averaged,
 )
-from anyslice.claims.verdict import (
-    AGREES,
-    CONTRADICTED,
-    DIFFERS,
-    HOLDS,
-    INFORMATION,
-    NOT_COMPARED,
-    NOT_MEASURABLE,
-    UNDECIDED,
-    Verdict,
-    said,
-)
+from anyslice.claims.verdict import Outcome, Verdict, number
 from anyslice.config.checked_yaml import ParameterError, check, read_mapping
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
@@ -93,15 +77,28 @@ class Claim:
         signs = ((">", self.above), ("<", self.below))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
 
+    def estimate(self, study: Study, seeds: Seeds) -> Estimate:
+        """The quantity; of one that has several values the smallest, or the largest."""
+        measure = self.measure
+        if not isinstance(measure, Everywhere):
+            return measure.estimate(study, seeds)
+        sign = 1 if self.below is None else -1
+        smallest = estimate_smallest(
+            lambda some: [sign * value for value in measure.values(study(some))], seeds
+        )
+        return smallest if self.below is None else -smallest
+
     def direction(self, judged: Estimate) -> str:
         """HOLDS, UNDECIDED or CONTRADICTED."""
         if isnan(judged.low):
-            return UNDECIDED
+            return Outcome.UNDECIDED
         above = -float("inf") if self.above is None else self.above
         below = float("inf") if self.below is None else self.below
         if above < judged.low and judged.high < below:
-            return HOLDS
-        return CONTRADICTED if judged.high <= above or judged.low >= below else UNDECIDED
+            return Outcome.HOLDS
+        if judged.high <= above or judged.low >= below:
+            return Outcome.CONTRADICTED
+        return Outcome.UNDECIDED
 
     def agrees(self, measured: Estimate) -> bool:
         """Whether the paper's value is what a repetition of its own study may well give."""
@@ -158,11 +155,10 @@ def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> list[Ver
 
 def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
     measure, seeds = claim.measure, scale.seeds
-    largest = claim.below is not None
-    measured, not_measured = _attempt(_estimate, measure, study, seeds, largest)
+    measured, not_measured = _attempt(claim.estimate, study, seeds)
     judged, not_judged = measured, not_measured
     if isinstance(measure, Quantity) and measure.judged_by and claim.asserted:
-        judged, not_judged = _attempt(_estimate_margin, measure, study, seeds)
+        judged, not_judged = _attempt(measure.estimate_margin, study, seeds)
     not_compared = incomparable(claim, scale)
     value = _compare(claim, measured, not_compared)
     direction = claim.direction(judged) if judged and claim.asserted else ""
@@ -170,7 +166,7 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         direction = ""
     reasons = (
         not_measured or not_judged,
-        not_compared if value == NOT_COMPARED else "",
+        not_compared if value == Outcome.NOT_COMPARED else "",
         "one seed has no interval" if measured and isnan(measured.half) else "",
     )
     shown = measured or NOTHING
@@ -185,9 +181,9 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         measured=shown.value,
         low=shown.low,
         high=shown.high,
-        in_macs=_in_macs(claim, study, seeds, largest),
+        in_macs=_in_macs(claim, study, seeds),
         seeds=0 if measure.exact else len(seeds),
-        by_seed="" if measure.exact else _by_seed(measure, study, seeds, largest),
+        by_seed="" if measure.exact else _by_seed(claim, study, seeds),
         asserted=claim.asserted,
         judged_by=_judged_by(claim),
         judged=shown_judged.value,
@@ -195,7 +191,7 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         judged_high=shown_judged.high,
         direction=direction,
         value=value,
-        verdict=direction or value or (INFORMATION if measured else NOT_MEASURABLE),
+        verdict=direction or value or (Outcome.INFORMATION if measured else Outcome.NOT_MEASURABLE),
         reason="; ".join(reason for reason in reasons if reason),
     )
 
@@ -206,41 +202,28 @@ def _judged_by(claim: Claim) -> str:
     return claim.measure.judged_by if claim.asserted else ""
 
 
-def _attempt(make: Callable[..., Estimate], *given: Any) -> tuple[Estimate | None, str]:
+def _attempt(
+    make: Callable[[Study, Seeds], Estimate], study: Study, seeds: Seeds
+) -> tuple[Estimate | None, str]:
     """An estimate, or None and why there is none."""
     try:
-        return make(*given), ""
+        return make(study, seeds), ""
     except NotMeasurableError as reason:
         return None, str(reason)
 
 
-def _estimate(measure: Measure, study: Study, seeds: Seeds, largest: bool) -> Estimate:
-    """A quantity; of one that has several values the smallest, or the largest."""
-    if isinstance(measure, Everywhere):
-        sign = -1 if largest else 1
-        values = estimate_smallest(
-            lambda some: [sign * value for value in measure.values(study(some))], seeds
-        )
-        return -values if largest else values
-    return measure.estimate(study, seeds)
-
-
-def _estimate_margin(measure: Quantity, study: Study, seeds: Seeds) -> Estimate:
-    return estimate(lambda some: measure.margin(study(some)), seeds)
-
-
-def _in_macs(claim: Claim, study: Study, seeds: Seeds, largest: bool) -> str:
+def _in_macs(claim: Claim, study: Study, seeds: Seeds) -> str:
     """The quantity counted in MACs, if it is counted as the authors count."""
     measure: Any = claim.measure
     if getattr(measure, "cost", None) != "all_ops":
         return ""
-    counted = replace(measure, cost="macs")
-    in_macs, _ = _attempt(_estimate, counted, study, seeds, largest)
-    return said(in_macs, claim.unit)
+    counted = replace(claim, measure=replace(measure, cost="macs"))
+    found, _ = _attempt(counted.estimate, study, seeds)
+    return number(found.value, found.low, found.high, claim.unit) if found else ""
 
 
-def _by_seed(measure: Measure, study: Study, seeds: Seeds, largest: bool) -> str:
-    alone = [_attempt(_estimate, measure, study, (seed,), largest)[0] for seed in seeds]
+def _by_seed(claim: Claim, study: Study, seeds: Seeds) -> str:
+    alone = [_attempt(claim.estimate, study, (seed,))[0] for seed in seeds]
     return " ".join(f"{found.value:.6g}" if found else "-" for found in alone)
 
 
@@ -249,10 +232,10 @@ def _compare(claim: Claim, measured: Estimate | None, not_compared: str) -> str:
     if claim.value is None or measured is None:
         return ""
     if not_compared or isnan(measured.half):
-        return NOT_COMPARED
+        return Outcome.NOT_COMPARED
     if claim.bound:
         return ""
-    return AGREES if claim.agrees(measured) else DIFFERS
+    return Outcome.AGREES if claim.agrees(measured) else Outcome.DIFFERS
 
 
 def incomparable(claim: Claim, scale: Scale) -> str:

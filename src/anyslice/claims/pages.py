@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from anyslice.claims.verdict import CONTRADICTED, DIFFERS, Verdict, number
+from anyslice.claims.verdict import Outcome, Verdict, number
 from anyslice.config.scale import Scale
 from anyslice.files import write_text
 
@@ -27,17 +27,13 @@ EXPLANATION = (
 def write_markdown(verdicts: Sequence[Verdict], scale: Scale, path: Path) -> None:
     """Write claims.md: a summary, then all claims in the paper's order."""
     table = pd.DataFrame(cells(verdict) for verdict in verdicts)
-    lines = [
+    paragraphs = (
         f"# The paper's claims at the {scale.name} scale",
-        "",
         summary(verdicts, scale),
-        "",
         EXPLANATION,
-        "",
         table.to_markdown(index=False, disable_numparse=True),
-        "",
-    ]
-    write_text(path, "\n".join(lines))
+    )
+    write_text(path, "\n\n".join(paragraphs) + "\n")
 
 
 def opening(verdicts: Sequence[Verdict], scale: Scale) -> str:
@@ -50,8 +46,8 @@ def summary(verdicts: Sequence[Verdict], scale: Scale) -> str:
     """The opening, a sentence that counts the verdicts, and those that name what fails."""
     counted = Counter(verdict.verdict for verdict in verdicts).most_common()
     counts = ", ".join(f"{word}: {n}" for word, n in counted)
-    against = ", ".join(v.claim for v in verdicts if v.direction == CONTRADICTED) or "none"
-    differing = ", ".join(v.claim for v in verdicts if v.value == DIFFERS) or "none"
+    against = ", ".join(v.claim for v in verdicts if v.direction == Outcome.CONTRADICTED) or "none"
+    differing = ", ".join(v.claim for v in verdicts if v.value == Outcome.DIFFERS) or "none"
     return (
         f"{opening(verdicts, scale)} {counts[:1].upper()}{counts[1:]}. "
         f"Contradicted: {against}. Values that differ: {differing}."

@@ -79,6 +79,10 @@ class Quantity(OfFigure):
             return exactly(self.value(study(seeds)))
         return estimate(lambda some: self.value(study(some)), seeds)
 
+    def estimate_margin(self, study: Study, seeds: Seeds) -> Estimate:
+        """What `judged_by` names with its interval over seeds; raises as `value`."""
+        return estimate(lambda some: self.margin(study(some)), seeds)
+
 
 class Everywhere(OfFigure):
     """Several numbers of a study of which a claim says the same: for all k, under any FLOPs."""

@@ -6,7 +6,7 @@ import base64
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -16,24 +16,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from anyslice.claims.pages import EXPLANATION, cells, opening, sentence
-from anyslice.claims.verdict import AGREES, CONTRADICTED, DIFFERS, HOLDS, ORDER, Verdict
+from anyslice.claims.verdict import Outcome, Verdict
 from anyslice.config.scale import Scale
 from anyslice.figures import face_of
 from anyslice.files import write_text
 
 TEMPLATE = "report.html.jinja"
-COLOURS = {CONTRADICTED: "fails", DIFFERS: "fails", HOLDS: "holds", AGREES: "holds"}
+COLOURS = {
+    **dict.fromkeys((Outcome.CONTRADICTED, Outcome.DIFFERS), "fails"),
+    **dict.fromkeys((Outcome.HOLDS, Outcome.AGREES), "holds"),
+}
 """How verdicts are coloured; all others say that nothing is known."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A figure with the verdicts on the claims that rest on it."""
-
-    name: str
-    title: str
-    notes: str
-    verdicts: tuple[Verdict, ...]
 
 
 def write_report(
@@ -55,8 +48,8 @@ def write_report(
     environment = Environment(
         loader=PackageLoader("anyslice", "claims"), autoescape=True, undefined=StrictUndefined
     )
-    figures = [_section(scale, name, verdicts) for name in scale.figures]
-    labels = {"summary": "Summary"} | {figure.name: figure.title for figure in figures}
+    faces = {name: face_of(scale, name) for name in scale.figures}
+    labels = {"summary": "Summary"} | {name: face.title for name, face in faces.items()}
     labels |= {"others": "Diagrams", "claims": "Claims", "details": "Trainings"}
     text = environment.get_template(TEMPLATE).render(
         title=f"Anytime prediction by slicing networks vertically, reproduced: scale {scale.name}",
@@ -66,7 +59,7 @@ def write_report(
         leading=scale.leading,
         what_was_run=_html(what_was_run(runs)),
         explanation=EXPLANATION,
-        figures=figures,
+        faces=faces,
         others=[name for name in pictures if name not in scale.figures],
         pictures={n: base64.b64encode(p.read_bytes()).decode() for n, p in pictures.items()},
         verdicts=verdicts,
@@ -84,10 +77,8 @@ def write_report(
 
 def by_verdict(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
     """The claims of each verdict, what is known before what is not."""
-    found: dict[str, list[str]] = {}
-    for verdict in sorted(verdicts, key=lambda verdict: ORDER.index(verdict.verdict)):
-        found.setdefault(verdict.verdict, []).append(verdict.claim)
-    return found
+    found = {word: [v.claim for v in verdicts if v.verdict == word] for word in Outcome}
+    return {word: claims for word, claims in found.items() if claims}
 
 
 def what_was_run(runs: pd.DataFrame) -> pd.DataFrame:
@@ -99,11 +90,6 @@ def what_was_run(runs: pd.DataFrame) -> pd.DataFrame:
         epochs=("epochs", "max"),
         hours=("wall_seconds", lambda seconds: round(seconds.sum() / 3600, 2)),
     )
-
-
-def _section(scale: Scale, name: str, verdicts: Sequence[Verdict]) -> Section:
-    face = face_of(scale, name)
-    return Section(name, face.title, face.notes, tuple(v for v in verdicts if v.figure == name))
 
 
 def _packages() -> pd.DataFrame:

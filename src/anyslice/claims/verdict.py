@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from math import floor, isnan, log10, nan
 from pathlib import Path
 
 import pandas as pd
 
-from anyslice.analysis.statistics import Estimate
 from anyslice.files import write_atomically
 
-HOLDS = "holds"
-UNDECIDED = "undecided"
-CONTRADICTED = "contradicted"
-AGREES = "value agrees"
-DIFFERS = "value differs"
-NOT_COMPARED = "value not compared"
-NOT_MEASURABLE = "not measurable at this scale"
-INFORMATION = "information"
 
-ORDER = (
-    HOLDS,
-    CONTRADICTED,
-    UNDECIDED,
-    AGREES,
-    DIFFERS,
-    NOT_COMPARED,
-    INFORMATION,
-    NOT_MEASURABLE,
-)
-"""What can become of a claim, in the order in which reports list it: what is known comes first."""
+class Outcome(StrEnum):
+    """What can become of a claim, in the order in which reports list it: what is known is first."""
+
+    HOLDS = "holds"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+    AGREES = "value agrees"
+    DIFFERS = "value differs"
+    NOT_COMPARED = "value not compared"
+    INFORMATION = "information"
+    NOT_MEASURABLE = "not measurable at this scale"
 
 
 @dataclass(frozen=True)
@@ -84,20 +76,12 @@ def write_verdicts(verdicts: list[Verdict], path: Path) -> None:
 
 def read_verdicts(path: Path) -> list[Verdict]:
     """Read claims.csv."""
-    kinds = {field.name: field.type for field in fields(Verdict)}
-    table = pd.read_csv(path, dtype={n: "str" for n, kind in kinds.items() if kind == "str"})
-    texts = [name for name, kind in kinds.items() if kind == "str"]
+    texts = [field.name for field in fields(Verdict) if field.type == "str"]
+    table = pd.read_csv(path, dtype=dict.fromkeys(texts, "str"))
     table[texts] = table[texts].fillna("")
     return [
         Verdict(**{str(key): cell for key, cell in row.items()}) for row in table.to_dict("records")
     ]
-
-
-def said(estimate: Estimate | None, unit: str = "") -> str:
-    """An estimate with its interval, for people."""
-    if estimate is None:
-        return ""
-    return number(estimate.value, estimate.low, estimate.high, unit)
 
 
 def number(value: float, low: float = nan, high: float = nan, unit: str = "") -> str:
