@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import COUNT, FILE, scale_option
 
 Size = tuple[str, dict[str, Any]]
 """A network and its hyper-parameters."""
@@ -19,28 +19,24 @@ Size = tuple[str, dict[str, Any]]
 @scale_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     default=Path("results/bench.json"),
-    show_default=True,
     help="File for the figures and the machine they were measured on.",
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=5,
-    show_default=True,
     help="How often each step is timed; medians count.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option("--threads", type=COUNT, help="CPU threads.  [default: all cores]")
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
-    show_default=True,
     help="What to time: this CPU or its GPU.",
 )
 @click.option("--together", is_flag=True, help="On a GPU, also time 2 and 4 trainings at once.")
-@fail_clearly
 def bench(
     networks: tuple[str, ...],
     scale: str,

@@ -6,18 +6,14 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
-
-EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
-WRITTEN = click.Path(path_type=Path, dir_okay=False)
+from anyslice.cli.options import EXISTING, FILE, scale_option
 
 
 @click.command()
 @click.argument("tables", nargs=-1, required=True, type=EXISTING)
 @scale_option
-@click.option("--csv", type=WRITTEN, required=True, help="Every verdict with its numbers.")
-@click.option("--markdown", type=WRITTEN, required=True, help="The same for people.")
-@fail_clearly
+@click.option("--csv", type=FILE, required=True, help="Every verdict with its numbers.")
+@click.option("--markdown", type=FILE, required=True, help="The same for people.")
 def claims(tables: tuple[Path, ...], scale: str, csv: Path, markdown: Path) -> None:
     """Compare the paper's claims with what was measured.
 
@@ -41,8 +37,7 @@ def claims(tables: tuple[Path, ...], scale: str, csv: Path, markdown: Path) -> N
 @scale_option
 @click.option("--claims", "verdicts", type=EXISTING, required=True, help="claims.csv.")
 @click.option("--runs", type=EXISTING, required=True, help="runs.csv.")
-@click.option("--output", type=WRITTEN, required=True, help="HTML file.")
-@fail_clearly
+@click.option("--output", type=FILE, required=True, help="HTML file.")
 def report(
     pictures: tuple[Path, ...], scale: str, verdicts: Path, runs: Path, output: Path
 ) -> None:

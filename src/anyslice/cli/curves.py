@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import FILE, FOLDER, scale_option
 from anyslice.paths import results_folder
 
 
@@ -15,15 +15,10 @@ from anyslice.paths import results_folder
 @scale_option
 @click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="The scale's results, with runs/.  [default: results/<scale>]",
 )
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="PDF, PNG or SVG file.  [default: <results>/curves.pdf]",
-)
-@fail_clearly
+@click.option("--output", type=FILE, help="PDF, PNG or SVG file.  [default: <results>/curves.pdf]")
 def curves(runs: tuple[str, ...], scale: str, results: Path | None, output: Path | None) -> None:
     """Draw training loss and validation error of RUN... ("<dataset>/<run>") by epoch.
 

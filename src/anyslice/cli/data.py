@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anyslice.cli.options import fail_clearly
+from anyslice.cli.options import COUNT, FILE, FOLDER
 from anyslice.paths import data_folder
 
 if TYPE_CHECKING:
     from anyslice.config.dataset import Storage
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_FILE = click.Path(dir_okay=False, path_type=Path)
-_source_option = click.option("--source", type=_FOLDER, help="Folder that has the source files.")
+_source_option = click.option("--source", type=FOLDER, help="Folder that has the source files.")
 
 
 @click.group()
@@ -27,7 +25,7 @@ def data() -> None:
 @click.argument("dataset")
 @_source_option
 @click.option(
-    "--output", type=_FILE, help="Where to record it.  [default: data/sources/DATASET/fetched.json]"
+    "--output", type=FILE, help="Where to record it.  [default: data/sources/DATASET/fetched.json]"
 )
 @click.option(
     "--source-of",
@@ -36,7 +34,6 @@ def data() -> None:
     metavar="NAME FOLDER",
     help="The source folder of the data set of that name; those of others have no effect.",
 )
-@fail_clearly
 def fetch(
     dataset: str,
     source: Path | None,
@@ -61,10 +58,9 @@ def fetch(
 @click.argument("dataset")
 @_source_option
 @click.option(
-    "--fetched", type=_FILE, help="Record of `fetch`; without it, files are looked for again."
+    "--fetched", type=FILE, help="Record of `fetch`; without it, files are looked for again."
 )
-@click.option("--output", type=_FOLDER, help="Folder to write to.  [default: data/DATASET]")
-@fail_clearly
+@click.option("--output", type=FOLDER, help="Folder to write to.  [default: data/DATASET]")
 def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Path | None) -> None:
     """Verify the source files of DATASET; write tensors, split and manifest."""
     from anyslice.config.dataset import load_description
@@ -87,14 +83,13 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
 
 
 @data.command()
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", type=FOLDER)
 @click.option("--name", required=True, help="What the data set is to be called.")
 @click.option("--title", help="What figures call it.  [default: its name]")
 @click.option(
     "--held-out",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.1,
-    show_default=True,
     help="Fraction of the training images for validation, or for testing, where FOLDER has none.",
 )
 @click.option(
@@ -104,13 +99,12 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
 )
 @click.option(
     "--image-size",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="Pixels on a side of what a network sees.  [default: what suits the images]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=2018, show_default=True, help="Draws.")
-@click.option("--output", type=_FILE, help="File to write.  [default: params/datasets/NAME.yaml]")
+@click.option("--seed", type=click.IntRange(min=0), default=2018, help="Draws.")
+@click.option("--output", type=FILE, help="File to write.  [default: params/datasets/NAME.yaml]")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-@fail_clearly
 def describe(
     folder: Path,
     name: str,
@@ -143,24 +137,16 @@ def describe(
 
 @data.command()
 @click.argument("dataset")
-@click.option("--folder", type=_FOLDER, help="Where it is prepared.  [default: data/DATASET]")
-@click.option("--picture", type=_FILE, help="Also draw augmented samples to this PNG or PDF file.")
+@click.option("--folder", type=FOLDER, help="Where it is prepared.  [default: data/DATASET]")
+@click.option("--picture", type=FILE, help="Also draw augmented samples to this PNG or PDF file.")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
     default=1,
-    show_default=True,
     help="Seed of the augmented samples.",
 )
-@click.option(
-    "--epoch",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Epoch of the augmented samples.",
-)
+@click.option("--epoch", type=COUNT, default=1, help="Epoch of the augmented samples.")
 @click.option("--check-images", is_flag=True, help="Also compare every image file's checksum.")
-@fail_clearly
 def show(
     dataset: str,
     folder: Path | None,

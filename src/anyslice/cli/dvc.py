@@ -6,14 +6,13 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import scale_option
 from anyslice.errors import AnysliceError
 
 
 @click.command("dvc-yaml")
 @scale_option
 @click.option("--check", is_flag=True, help="Only say whether dvc.yaml is up to date.")
-@fail_clearly
 def dvc_yaml(scale: str, check: bool) -> None:
     """Write dvc.yaml for a scale: one stage per figure, run and data set."""
     from anyslice.pipeline import dvc_stages as stages

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import COUNT, scale_option
 
 
 @click.command()
 @click.argument("figures", nargs=-1)
 @scale_option
-@click.option(
-    "--steps", type=click.IntRange(min=1), default=10, show_default=True, help="Steps of each run."
-)
-@fail_clearly
+@click.option("--steps", type=COUNT, default=10, help="Steps of each run.")
 def estimate(figures: tuple[str, ...], scale: str, steps: int) -> None:
     """Time some steps of each run that FIGURES show (default: all), on this GPU or CPU.
 

@@ -6,25 +6,23 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly
+from anyslice.cli.options import COUNT, FOLDER
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--subnetwork",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="This one only.  [default: all, and all steps of an interruptible network]",
 )
-@click.option("--format", "format_", type=click.Choice(["onnx"]), default="onnx", show_default=True)
+@click.option("--format", "format_", type=click.Choice(["onnx"]), default="onnx")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("exported"),
-    show_default=True,
     help="Folder for subnetwork-<k>.onnx and step-<k>.onnx.",
 )
-@fail_clearly
 def export(run: Path, subnetwork: int | None, format_: str, output: Path) -> None:
     """Write the trained network in the folder RUN as ONNX, each file checked against the network.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import FILE, FOLDER, scale_option
 from anyslice.paths import results_folder
 
 
@@ -15,15 +15,14 @@ from anyslice.paths import results_folder
 @scale_option
 @click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="The scale's results, with runs/ and flops/.  [default: results/<scale>]",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Write the picture to this PDF, PNG or SVG file, and nothing else.",
 )
-@fail_clearly
 def figure(name: str, scale: str, results: Path | None, output: Path | None) -> None:
     """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import FOLDER, scale_option
 from anyslice.paths import results_folder
 
 
@@ -15,10 +15,9 @@ from anyslice.paths import results_folder
 @scale_option
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     help="Folder for <dataset>/<run>.json.  [default: results/<scale>/flops]",
 )
-@fail_clearly
 def flops(runs: tuple[str, ...], scale: str, output: Path | None) -> None:
     """Count the operations of each sub-network of RUNS ("<dataset>/<run>"); needs no data.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from anyslice.cli.options import fail_clearly, prediction_options
+from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options
 
 
 @click.command()
@@ -16,30 +16,28 @@ from anyslice.cli.options import fail_clearly, prediction_options
 @click.option(
     "--batch",
     "batches",
-    type=click.IntRange(min=1),
+    type=COUNT,
     multiple=True,
     default=(1, 64),
-    show_default=True,
     help="Images of a call; can be repeated.",
 )
 @click.option(
     "--measured",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=EXISTING,
     help="Measure nothing: what --output wrote before, to be shown or drawn again.",
 )
 @click.option(
     "--figure",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Also draw error against time and MACs to this PDF or PNG file.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Also write what was measured, and on which machine, to this JSON file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print that JSON, not a table.")
 @prediction_options
-@fail_clearly
 def latency(
     runs: tuple[Path, ...],
     batches: tuple[int, ...],
@@ -47,9 +45,7 @@ def latency(
     figure: Path | None,
     output: Path | None,
     as_json: bool,
-    engine: Any,
-    device: str,
-    threads: int | None,
+    **execution: Any,
 ) -> None:
     """Time every sub-network of the trained networks in the folders RUN, in turns.
 
@@ -68,8 +64,7 @@ def latency(
     if measured:
         found = _read(measured)
     else:
-        rows = _measure(runs, batches, engine, device, threads)
-        found = {"machine": machine(), "rows": rows}
+        found = {"machine": machine(), "rows": _measure(runs, batches, **execution)}
     if output:
         write_json(output, found)
     table = pd.DataFrame(found["rows"])
@@ -95,14 +90,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _measure(
-    runs: Sequence[Path], batches: Sequence[int], engine: Any, device: str, threads: int | None
+    runs: Sequence[Path], batches: Sequence[int], **execution: Any
 ) -> list[dict[str, Any]]:
     from anyslice.predict import AnytimePredictor
     from anyslice.predict.latency import compare_with_eager
 
     rows = []
     for folder in runs:
-        predictor = AnytimePredictor.load(folder, engine=engine, device=device, threads=threads)
+        predictor = AnytimePredictor.load(folder, **execution)
         for batch in batches:
             rows += compare_with_eager(predictor.run, predictor.engine, batch)
     return rows

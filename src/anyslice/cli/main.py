@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import chain
+from typing import Any
 
 import click
 
@@ -24,6 +25,7 @@ from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
 from anyslice.cli.train import train
 from anyslice.cli.verify import verify
+from anyslice.errors import AnysliceError
 
 SECTIONS: dict[str, dict[click.Command, str]] = {
     "Data": {
@@ -62,7 +64,16 @@ FOR_RULES = (taxonomy_parents, taxonomy_figure)
 
 
 class Verbs(click.Group):
-    """A group whose help has its commands in sections."""
+    """A group whose help has its commands in sections, and whose errors are one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn the errors a person can put right into one line and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # by `| head`: click ends quietly
+        except (AnysliceError, OSError) as error:
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each section of the verbs."""
@@ -72,7 +83,12 @@ class Verbs(click.Group):
 
 
 @click.group(
-    cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Verbs,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    },
 )
 @click.version_option(package_name="anyslice")
 def main() -> None:

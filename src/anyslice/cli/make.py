@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly
-
 
 class PassedOn(click.Command):
     """A command that keeps `--`, which would end the options of click."""
@@ -25,7 +23,6 @@ class PassedOn(click.Command):
     context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE ARGUMENTS]...")
-@fail_clearly
 def make(arguments: tuple[str, ...]) -> None:
     """Run Snakemake with the same arguments, also after it was killed.
 

@@ -1,52 +1,34 @@
-"""What several verbs share: the scale option, and errors without a traceback."""
+"""What several verbs share: kinds of values, and options."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from anyslice.errors import AnysliceError
-
 F = TypeVar("F", bound=Callable[..., Any])
 
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False)
+COUNT = click.IntRange(min=1)
+
 scale_option = click.option(
-    "--scale",
-    default="quick",
-    show_default=True,
-    help="A scale in params/, or the path of a YAML file.",
+    "--scale", default="quick", help="A scale in params/, or the path of a YAML file."
 )
-
-
-def fail_clearly(verb: F) -> F:
-    """Turn the errors a person can put right into one line and exit status 1."""
-
-    @functools.wraps(verb)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return verb(*args, **kwargs)
-        except BrokenPipeError:
-            raise  # by `| head`: click ends quietly
-        except (AnysliceError, OSError) as error:
-            raise click.ClickException(str(error)) from error
-
-    return wrapper  # type: ignore[return-value]
 
 
 def prediction_options(verb: F) -> F:
     """The options that say what runs a trained network."""
     for option in (
-        click.option("--threads", type=click.IntRange(min=1), help="CPU threads."),
-        click.option(
-            "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True
-        ),
+        click.option("--threads", type=COUNT, help="CPU threads."),
+        click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu"),
         click.option(
             "--engine",
             type=click.Choice(["auto", "onnxruntime", "torch"]),
             default="auto",
-            show_default=True,
             help="auto: on the CPU ONNX Runtime if it is installed, else PyTorch.",
         ),
     ):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from anyslice.cli.options import fail_clearly, prediction_options
+from anyslice.cli.options import COUNT, prediction_options
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _SHARE = click.FloatRange(min=0, max=1, min_open=True)
@@ -16,7 +16,7 @@ _SHARE = click.FloatRange(min=0, max=1, min_open=True)
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--subnetwork", type=click.IntRange(min=1), help="Use this one, 1 ... K.")
+@click.option("--subnetwork", type=COUNT, help="Use this one, 1 ... K.")
 @click.option("--macs", type=_POSITIVE, help="Multiply-adds that may be spent on an image.")
 @click.option(
     "--milliseconds",
@@ -41,7 +41,6 @@ _SHARE = click.FloatRange(min=0, max=1, min_open=True)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all probabilities.")
 @prediction_options
-@fail_clearly
 def predict(
     run: Path,
     images: tuple[str, ...],

@@ -6,24 +6,20 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import FOLDER, scale_option
 from anyslice.errors import AnysliceError
 from anyslice.paths import results_folder
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 results_option = click.option(
-    "--results", type=_FOLDER, help="The scale's results.  [default: results/<scale>]"
+    "--results", type=FOLDER, help="The scale's results.  [default: results/<scale>]"
 )
-work_option = click.option(
-    "--work", type=_FOLDER, default="work", show_default=True, help="Folder of checkpoints."
-)
+work_option = click.option("--work", type=FOLDER, default="work", help="Folder of checkpoints.")
 
 
 @click.group(invoke_without_command=True)
 @scale_option
 @results_option
 @click.pass_context
-@fail_clearly
 def runs(context: click.Context, scale: str, results: Path | None) -> None:
     """Write runs.csv: every training that a figure shows, with errors, MACs and wall time.
 
@@ -47,7 +43,6 @@ def runs(context: click.Context, scale: str, results: Path | None) -> None:
 @scale_option
 @results_option
 @work_option
-@fail_clearly
 def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> None:
     """Give what was trained as OLD ("<dataset>/<run>") the name NEW; it is not trained again.
 
@@ -68,7 +63,6 @@ def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> 
 @results_option
 @work_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@fail_clearly
 def remove(run: str, scale: str, results: Path | None, work: Path, yes: bool) -> None:
     """Remove the results, checkpoints and records of RUN ("<dataset>/<run>")."""
     from anyslice.config.scale import load_scale

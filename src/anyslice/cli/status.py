@@ -6,26 +6,19 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import FOLDER, scale_option
 from anyslice.paths import results_folder
-
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
 @scale_option
 @click.option(
-    "--results", type=_FOLDER, help="The scale's results, with runs/.  [default: results/<scale>]"
+    "--results", type=FOLDER, help="The scale's results, with runs/.  [default: results/<scale>]"
 )
-@click.option(
-    "--work", type=_FOLDER, default="work", show_default=True, help="Folder of checkpoints."
-)
-@click.option(
-    "--data", type=_FOLDER, default="data", show_default=True, help="Folder of prepared data sets."
-)
+@click.option("--work", type=FOLDER, default="work", help="Folder of checkpoints.")
+@click.option("--data", type=FOLDER, default="data", help="Folder of prepared data sets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")
-@fail_clearly
 def status(
     scale: str, results: Path | None, work: Path, data: Path, as_json: bool, watch: bool
 ) -> None:

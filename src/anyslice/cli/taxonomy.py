@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from anyslice.cli.options import fail_clearly
+from anyslice.cli.options import EXISTING, FILE, FOLDER
 
 if TYPE_CHECKING:
     from anyslice.taxonomy.record import Taxonomy
@@ -17,24 +17,22 @@ if TYPE_CHECKING:
 @click.option("--dataset", required=True, help="A data set described in params/datasets/.")
 @click.option(
     "--parents",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=EXISTING,
     help="A file with a line per class: its parent synset, in class order or behind the class "
     "name and a tab.  [default: match class names]",
 )
 @click.option(
     "--wordnet",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("data/embedded/wordnet"),
-    show_default=True,
     help="Folder with WordNet 3.0's noun files.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     required=True,
     help="The file to write: tree, label levels, and how each class was matched.",
 )
-@fail_clearly
 def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) -> None:
     """From the class names of a data set and WordNet to levels of labels.
 
@@ -58,13 +56,7 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
 
 @click.command("taxonomy-parents")
 @click.option("--dataset", required=True, help="A data set with a table in params/taxonomy/.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    help="Where the table is to be.",
-)
-@fail_clearly
+@click.option("--output", type=FILE, required=True, help="Where the table is to be.")
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
     from anyslice.config.taxonomy import load_description
@@ -77,14 +69,13 @@ def taxonomy_parents(dataset: str, output: Path) -> None:
 
 
 @click.command("taxonomy-figure")
-@click.argument("taxonomy", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("taxonomy", type=EXISTING)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     required=True,
     help="The picture's path without its ending; .pdf and .png are written.",
 )
-@fail_clearly
 def taxonomy_figure(taxonomy: Path, output: Path) -> None:
     """Draw the tree in the file TAXONOMY, its levels marked by colour."""
     from anyslice.config.dataset import load_description

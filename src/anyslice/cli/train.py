@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import COUNT, FILE, FOLDER, scale_option
 from anyslice.errors import AnysliceError
 from anyslice.paths import data_folder, results_folder, training_folder
 
 if TYPE_CHECKING:
     from anyslice.jobs.interrupt import Interrupts
-
-_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
@@ -34,19 +32,19 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option(
     "--output",
-    type=_FOLDER,
+    type=FOLDER,
     help="Folder for model, metrics, history and predictions.  [default: the study's, below"
     " results/<scale>/runs; with --set a folder below work/tried]",
 )
-@click.option("--data", type=_FOLDER, help="Prepared data set.  [default: data/<dataset>]")
+@click.option("--data", type=FOLDER, help="Prepared data set.  [default: data/<dataset>]")
 @click.option(
     "--taxonomy",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Label levels of a hierarchical run.  [default: those the data set itself defines]",
 )
 @click.option(
     "--work",
-    type=_FOLDER,
+    type=FOLDER,
     help="Folder for checkpoints.  [default: work, or work/by-hand if --output is not the study's]",
 )
 @click.option(
@@ -57,7 +55,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 )
 @click.option(
     "--processes",
-    type=click.IntRange(min=1),
+    type=COUNT,
     help="Processes that train together, sharing every batch.  [default: one per GPU of the run]",
 )
 @click.option(
@@ -72,7 +70,6 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     default=None,
     help="Each step as one CUDA graph: faster, the same bytes.  [default: on a GPU, one process]",
 )
-@fail_clearly
 def train(
     run: str,
     scale: str,

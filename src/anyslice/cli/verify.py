@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import fail_clearly, scale_option
+from anyslice.cli.options import scale_option
 
 
 @click.command()
 @scale_option
 @click.option("--list", "only_paths", is_flag=True, help="Print only the outdated files.")
-@fail_clearly
 def verify(scale: str, only_paths: bool) -> None:
     """Compare every file with what it was made from, and every training with what is in force.
 
