@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from anyslice.costs.bench import BATCH, CLASSES, IMAGE_SIZE, AllSubnetworks
 from anyslice.costs.macs import cost_of
@@ -89,20 +90,15 @@ class BytesMoved(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run the operation and add its bytes."""
         out = func(*args, **(kwargs or {}))
-        read, written = _tensors(args), _tensors([out])
+        read, written = (
+            [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+            for values in (args, out)
+        )
         places = {tensor.untyped_storage().data_ptr() for tensor in read}
         view = all(tensor.untyped_storage().data_ptr() in places for tensor in written)
         if not (view and func.overloadpacket.__name__[-1] != "_"):
             self.total += sum(t.numel() * t.element_size() for t in (*read, *written))
         return out
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    if isinstance(values, Tensor):
-        return [values]
-    if isinstance(values, list | tuple):
-        return [tensor for value in values for tensor in _tensors(value)]
-    return []
 
 
 def ceilings() -> Ceilings:

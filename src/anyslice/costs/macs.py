@@ -42,9 +42,15 @@ class Cost:
 
 def count(network: AnytimeNetwork) -> list[Cost]:
     """The cost of sub-network 1, 2, ... K, each counted on `subnetwork(k)` for one image."""
-    side = network.image_size
-    image = torch.zeros(1, network.image_channels, side, side)
+    image = _image_for(network).cpu()
     return [cost_of(network.subnetwork(k).cpu().eval(), image) for k in range(1, network.K + 1)]
+
+
+def _image_for(network: AnytimeNetwork) -> Tensor:
+    """One black image on the network's device."""
+    side = network.image_size
+    device = next(network.parameters()).device
+    return torch.zeros(1, network.image_channels, side, side, device=device)
 
 
 def cost_of(module: nn.Module, image: Tensor) -> Cost:
@@ -73,12 +79,9 @@ def cumulative_macs(network: AnytimeNetwork, macs: Sequence[int]) -> list[int]:
         network: K sub-networks.
         macs: of each of them by itself.
     """
-    side = network.image_size
-    device = next(network.parameters()).device
-    image = torch.zeros(1, network.image_channels, side, side, device=device)
     with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter, torch.no_grad():
         try:
-            return [_macs_so_far(counter) for _ in network.eval().refine(image)]
+            return [_macs_so_far(counter) for _ in network.eval().refine(_image_for(network))]
         except TypeError:
             return list(accumulate(macs))
 
@@ -91,12 +94,9 @@ def training_passes(network: AnytimeNetwork) -> int:
     the stem in every pass, which our I-ResNeXt runs once (4.45 instead of 4.55 full networks at
     L=21, K=8).
     """
-    side = network.image_size
-    device = next(network.parameters()).device
     passes = 0
     # Eval mode: the BN of a single image's last features would have nothing to average.
-    image = torch.zeros(1, network.image_channels, side, side, device=device)
-    for group in network.eval().passes(image):
+    for group in network.eval().passes(_image_for(network)):
         sums = [part.sum() for _, logits in group for part in levels(logits)]
         torch.autograd.backward(sums)
         passes += 1
@@ -109,17 +109,9 @@ def _macs_so_far(counter: FlopCounterMode) -> int:
     return sum(counts.get(operation, 0) for operation in MULTIPLY_ADDS)
 
 
-def _convolution(*args: Any, out_shape: Shape) -> int:
+def _halved(flops: Formula) -> Formula:
     """PyTorch counts two operations for a multiply-add; here it is one."""
-    return int(conv_flop(*args, out_val=out_shape)) // 2
-
-
-def _linear(*args: Any, out_shape: Shape) -> int:
-    return int(addmm_flop(*args, out_val=out_shape)) // 2
-
-
-def _linear_without_bias(*args: Any, out_shape: Shape) -> int:
-    return int(mm_flop(*args, out_val=out_shape)) // 2
+    return lambda *args, out_shape: flops(*args, out_val=out_shape) // 2
 
 
 def _elements(x: Shape, *args: Any, out_shape: Any, **kwargs: Any) -> int:
@@ -132,9 +124,9 @@ def _pooling(x: Shape, kernel: Sequence[int], *args: Any, out_shape: Any, **kwar
 
 
 MULTIPLY_ADDS: dict[Any, Formula] = {
-    aten.convolution: _convolution,
-    aten.addmm: _linear,
-    aten.mm: _linear_without_bias,
+    aten.convolution: _halved(conv_flop),
+    aten.addmm: _halved(addmm_flop),
+    aten.mm: _halved(mm_flop),
 }
 
 OPERATIONS: dict[Any, Formula] = MULTIPLY_ADDS | {
