@@ -19,7 +19,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from anyslice.figures.connectivity import Connectivity, Edge, connectivity
 from anyslice.figures.style import PAGE, caption, print_style
-from anyslice.networks import AnytimeNetwork, build
+from anyslice.networks import build
 from anyslice.networks.is_resnext import SparseBlock
 from anyslice.networks.resnext import Block
 
@@ -88,19 +88,15 @@ def draw(family: Family) -> Figure:
 
 
 def block_of(family: Family, k: int) -> Connectivity:
-    """What depends on what in a block of sub-network k, for C = 9 and K = 3."""
+    """What depends on what in the first block of sub-network k, for C = 9 and K = 3."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build(family, L=3, W=WIDTH, B=2, C=C, K=K, classes=2, image_size=8).eval()
-        block = first_block(network, k)
+        modules = network.subnetwork(k).modules()
+        block = next(module for module in modules if isinstance(module, Block | SparseBlock))
         if isinstance(block, SparseBlock):
             return connectivity(block, width=block.norm1.num_features)
         return connectivity(partial(block, k=1), width=WIDTH)
-
-
-def first_block(network: AnytimeNetwork, k: int) -> Block | SparseBlock:
-    """The first residual block of the stand-alone sub-network k."""
-    return next(m for m in network.subnetwork(k).modules() if isinstance(m, Block | SparseBlock))
 
 
 def _places(whole: Connectivity) -> Places:

@@ -90,9 +90,11 @@ def connectivity(block: Callable[[Tensor], Tensor], width: int) -> Connectivity:
         "y": _alike(kernels["by"]),
     }
     edges = frozenset(
-        edge
+        Edge(rows, i, j, kernel)
         for rows, of_rows in kernels.items()
-        for edge in _edges(rows, of_rows, groups[rows[0]], groups[rows[1]])
+        for i, source in enumerate(groups[rows[0]], start=1)
+        for j, target in enumerate(groups[rows[1]], start=1)
+        if (kernel := int(of_rows[target][:, source].max()))
     )
     return Connectivity({row: tuple(map(len, found)) for row, found in groups.items()}, edges)
 
@@ -142,15 +144,3 @@ def _alike(connections: Tensor) -> list[list[int]]:
     for channel, row in enumerate(connections.tolist()):
         groups.setdefault(tuple(row), []).append(channel)
     return list(groups.values())
-
-
-def _edges(
-    rows: str, kernels: Tensor, sources: list[list[int]], targets: list[list[int]]
-) -> list[Edge]:
-    edges = []
-    for i, source in enumerate(sources, start=1):
-        for j, target in enumerate(targets, start=1):
-            kernel = int(kernels[target][:, source].max())
-            if kernel:
-                edges.append(Edge(rows, i, j, kernel))
-    return edges

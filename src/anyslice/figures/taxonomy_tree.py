@@ -137,13 +137,10 @@ def _draw_squares(axes: Axes, taxonomy: Taxonomy, positions: dict[str, Position]
 
 
 def _draw_legend(axes: Axes, taxonomy: Taxonomy) -> None:
+    labels = (f"level {d}: {len(v.names)} labels" for d, v in enumerate(taxonomy.levels, start=1))
     handles = [
         Line2D([], [], marker="s", linestyle="none", color=colour, label=label)
-        for colour, label in zip(
-            LEVEL_COLOURS,
-            (f"level {d}: {len(v.names)} labels" for d, v in enumerate(taxonomy.levels, start=1)),
-            strict=False,
-        )
+        for colour, label in zip(LEVEL_COLOURS, labels, strict=False)
     ]
     axes.legend(
         handles=handles,

@@ -15,20 +15,6 @@ from anyslice.taxonomy.tree import grow, prune
 from anyslice.taxonomy.wordnet import VERSION, find_synset, open_wordnet, path_from
 
 
-class UnplacedError(TaxonomyError):
-    """Classes that no rule, alias or file places; they are never hung on the root instead."""
-
-    def __init__(
-        self, dataset: str, classes: Sequence[str], unplaced: Sequence[str], remedy: str
-    ) -> None:
-        lines = "".join(f"\n  {name}" for name in unplaced)
-        matched = len(classes) - len(unplaced)
-        super().__init__(
-            f"{dataset}: {matched} of {len(classes)} classes matched; {remedy} for:{lines}"
-        )
-        self.unplaced = tuple(unplaced)
-
-
 def from_wordnet(
     dataset: str,
     classes: Sequence[str],
@@ -47,9 +33,8 @@ def from_wordnet(
             name.
 
     Raises:
-        UnplacedError: if a class could not be placed.
-        TaxonomyError: if WordNet, an alias, or a line of the file is wrong, or the tree gives too
-            few levels.
+        TaxonomyError: if a class could not be placed: it is never hung on the root instead; if
+            WordNet, an alias, or a line of the file is wrong; or the tree gives too few levels.
     """
     nouns = open_wordnet(wordnet)
     if parents is None:
@@ -60,18 +45,21 @@ def from_wordnet(
         remedy = f"add lines to {parents}"
     unplaced = [name for name in classes if name not in matches]
     if unplaced:
-        raise UnplacedError(dataset, classes, unplaced, remedy)
+        raise TaxonomyError(
+            f"{dataset}: {len(matches)} of {len(classes)} classes matched; {remedy} for:"
+            + "".join(f"\n  {name}" for name in unplaced)
+        )
     root = find_synset(nouns, description.root)
     paths = {
-        name: [node.name() for node in path_from(root, match.parent) or ()]
-        for name, match in matches.items()
+        name: [node.name() for node in path_from(root, matches[name].parent) or ()]
+        for name in classes
     }
     tree = prune(grow(paths)) if description.prune else grow(paths)
     return Taxonomy(
         dataset=dataset,
         source=f"WordNet {VERSION}",
         tree=tree,
-        matched={name: match.how for name, match in matches.items()},
+        matched={name: matches[name].how for name in classes},
         levels=choose_levels(tree, description.levels),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anyslice.taxonomy.errors import TaxonomyError
@@ -59,12 +58,8 @@ def choose_levels(tree: Tree, count: int) -> tuple[Level, ...]:
             levels.append(level)
     usable = tuple(level for level in levels if len(level.names) > 1)
     if len(usable) < count:
+        sizes = "/".join(str(len(level.names)) for level in usable)
         raise TaxonomyError(
-            f"{count} levels are asked for, but the tree gives {len(usable)}: "
-            f"{_sizes(usable)} labels"
+            f"{count} levels are asked for, but the tree gives {len(usable)}: {sizes} labels"
         )
     return usable[:count]
-
-
-def _sizes(levels: Sequence[Level]) -> str:
-    return "/".join(str(len(level.names)) for level in levels)

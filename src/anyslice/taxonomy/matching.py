@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from nltk.corpus.reader.wordnet import Synset
@@ -31,7 +32,7 @@ def match_by_name(
     one below the root.
 
     Returns:
-        The matches, in class order. A class that is not in them could not be placed.
+        The matches. A class that is not in them could not be placed.
 
     Raises:
         TaxonomyError: if an alias names no class, no synset, or a synset that is not below the
@@ -43,10 +44,10 @@ def match_by_name(
     for name in classes:
         if name not in matches:
             tries = (_RULES[rule](spellings, root, name) for rule in description.match)
-            found = next((match for match in tries if match), None)
+            found = next(chain.from_iterable(tries), None)
             if found:
                 matches[name] = found
-    return {name: matches[name] for name in classes if name in matches}
+    return matches
 
 
 def match_by_file(
@@ -62,7 +63,7 @@ def match_by_file(
         root_name: the synset that all parents must be below, or be.
 
     Returns:
-        The matches, in class order. A class that is not in them is missing from the file.
+        The matches. A class that is not in them is missing from the file.
 
     Raises:
         TaxonomyError: naming file and line, if a line is malformed, or its class or synset unknown.
@@ -90,7 +91,7 @@ def match_by_file(
         except TaxonomyError as error:
             raise TaxonomyError(f"{file}, line {number}: {error}") from error
         matches[name] = Match(synset, f"parents file: {file.name}, line {number}")
-    return {name: matches[name] for name in classes if name in matches}
+    return matches
 
 
 def _split(line: str, named: bool, name_in_order: str) -> tuple[str, str]:
@@ -141,50 +142,42 @@ class _Spellings:
         """Senses of a name below `root`, in WordNet's order; of the exact spelling first."""
         exact = name.lower().replace(" ", "_")
         for lemma in sorted(self._lemmas.get(self._key(name), []), key=lambda each: each != exact):
-            yield from (
-                synset
-                for synset in self._nouns.synsets(lemma, "n", check_exceptions=False)
-                if path_from(root, synset)
-            )
+            yield from (synset for synset in self.anywhere(lemma) if path_from(root, synset))
 
     def anywhere(self, name: str) -> list[Synset]:
         """Senses of a name in all of WordNet."""
-        synsets: list[Synset] = self._nouns.synsets(name, "n", check_exceptions=False)
-        return synsets
+        return self._nouns.synsets(name, "n", check_exceptions=False)  # type: ignore[no-any-return]
 
     @staticmethod
     def _key(name: str) -> str:
         return re.sub(r"'s\b|[^a-z0-9]", "", name.lower())
 
 
-def _by_head_noun(spellings: _Spellings, root: Synset, name: str) -> Match | None:
+def _by_head_noun(spellings: _Spellings, root: Synset, name: str) -> Iterator[Match]:
     """Below the synset of the name's last word: Sooty_Albatross below albatross."""
     noun = re.split(r"[ _]", name)[-1]
     for synset in spellings.senses(noun, root):
-        return Match(synset, f"head noun: {noun}")
-    return None
+        yield Match(synset, f"head noun: {noun}")
 
 
-def _by_full_name(spellings: _Spellings, root: Synset, name: str) -> Match | None:
+def _by_full_name(spellings: _Spellings, root: Synset, name: str) -> Iterator[Match]:
     """The class is the synset of its name (of a part of "T-shirt/top"): beside it, not below."""
     for part in name.split("/"):
         for synset in spellings.senses(part, root):
             path = path_from(root, synset)
             if path and len(path) > 1:
-                return Match(path[-2], f"full name: {synset.name()}")
-    return None
+                yield Match(path[-2], f"full name: {synset.name()}")
 
 
-def _by_genus(spellings: _Spellings, root: Synset, name: str) -> Match | None:
+def _by_genus(spellings: _Spellings, root: Synset, name: str) -> Iterator[Match]:
     """Below the member that WordNet gives for a genus: Geococcyx below roadrunner."""
     for genus in spellings.anywhere(name):
         for member in genus.member_meronyms():
             if path_from(root, member):
-                return Match(member, f"genus: {genus.name()}")
-    return None
+                yield Match(member, f"genus: {genus.name()}")
 
 
-_RULES: dict[Rule, Callable[[_Spellings, Synset, str], Match | None]] = {
+_RULES: dict[Rule, Callable[[_Spellings, Synset, str], Iterator[Match]]] = {
     "head noun": _by_head_noun,
     "full name": _by_full_name,
     "genus": _by_genus,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from anyslice.errors import AnysliceError
@@ -45,10 +45,7 @@ def write_taxonomy(taxonomy: Taxonomy, path: Path) -> None:
             {"name": name, "path": list(tree.path(name)), "matched": taxonomy.matched[name]}
             for name in tree.classes
         ],
-        "levels": [
-            {"cut": level.cut, "names": list(level.names), "labels": list(level.labels)}
-            for level in taxonomy.levels
-        ],
+        "levels": [asdict(level) for level in taxonomy.levels],
     }
     write_json(path, value)
 
