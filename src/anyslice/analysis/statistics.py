@@ -34,11 +34,6 @@ class Estimate:
         return Estimate(-self.value, -self.high, -self.low, self.half)
 
 
-def exactly(value: float) -> Estimate:
-    """A number without noise, such as a count."""
-    return Estimate(value, value, value, 0.0)
-
-
 def estimate(statistic: Callable[[Seeds], float], seeds: Seeds) -> Estimate:
     """The jackknife-t interval of a statistic of the curves averaged over seeds.
 

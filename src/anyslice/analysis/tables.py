@@ -235,10 +235,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
 
 
 def taxonomy_table(path: Path) -> pd.DataFrame:
-    """What the paper says in numbers of a taxonomy.
-
-    Args:
-        path: taxonomy of a data set, as `anyslice taxonomy` writes it.
+    """What the paper says in numbers of a taxonomy, of the file that `anyslice taxonomy` writes.
 
     Returns:
         Columns quantity ("non-leaf nodes", "depth" in nodes, "level 1" ... its labels) and value.

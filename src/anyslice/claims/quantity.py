@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from anyslice.analysis.statistics import Curve, Estimate, Seeds, estimate, exactly
+from anyslice.analysis.statistics import Curve, Estimate, Seeds, estimate
 
 STRICT = ConfigDict(extra="forbid")
 Tables = Mapping[str, pd.DataFrame]
@@ -76,7 +76,8 @@ class Quantity(OfFigure):
     def estimate(self, study: Study, seeds: Seeds) -> Estimate:
         """The number with its interval over seeds; raises as `value`."""
         if self.exact:
-            return exactly(self.value(study(seeds)))
+            value = self.value(study(seeds))
+            return Estimate(value, value, value, half=0.0)
         return estimate(lambda some: self.value(study(some)), seeds)
 
     def estimate_margin(self, study: Study, seeds: Seeds) -> Estimate:

@@ -31,11 +31,7 @@ def make(arguments: tuple[str, ...]) -> None:
     workflow profile to use, such as profiles/slurm. DVC's stages run through it.
     """
     from anyslice.jobs.slurm import wait_for_jobs
-    from anyslice.pipeline.recovery import (
-        remove_stale_lock,
-        use_writable_cache,
-        wait_for_snakemake,
-    )
+    from anyslice.pipeline.recovery import remove_stale_lock, use_writable_cache, wait_for_snakemake
 
     use_writable_cache()
     wait_for_snakemake()

@@ -99,11 +99,7 @@ def train(
         from anyslice.config.scale import load_scale
         from anyslice.config.settings import changes_of
         from anyslice.jobs.gpus import own_gpus
-        from anyslice.jobs.launch import (
-            run_in_processes,
-            started_by_torchrun,
-            stop_with_parent,
-        )
+        from anyslice.jobs.launch import run_in_processes, started_by_torchrun, stop_with_parent
         from anyslice.jobs.lock import wait_until_free
         from anyslice.paths import seed_folder
 

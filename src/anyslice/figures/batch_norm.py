@@ -17,12 +17,7 @@ LOOKS = {
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
-    """Draw the table of `analysis.tables.batch_norm_table`.
-
-    Args:
-        table: a row per run, seed and sub-network.
-        face: title and notes.
-    """
+    """Draw the table of `analysis.tables.batch_norm_table`: a row per run, seed and sub-network."""
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
         for role, look in LOOKS.items():

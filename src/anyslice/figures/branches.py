@@ -12,12 +12,7 @@ from anyslice.figures.style import COLUMN, Face, print_style
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
-    """Draw the table of `analysis.tables.branches_table`.
-
-    Args:
-        table: a row per run, seed and branch.
-        face: title and notes.
-    """
+    """Draw the table of `analysis.tables.branches_table`: a row per run, seed and branch."""
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
         for run, rows in table.groupby("run", sort=False):

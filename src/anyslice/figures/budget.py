@@ -21,12 +21,7 @@ MORE_COLOURS = sns.color_palette("husl", 8)
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
-    """Draw the table of `analysis.tables.budget_table`.
-
-    Args:
-        table: a row per run, seed and sub-network.
-        face: title, notes and look.
-    """
+    """Draw the table of `analysis.tables.budget_table`: a row per run, seed and sub-network."""
     with print_style():
         figure, axes = plt.subplots(figsize=(PAGE, 3.4), layout="constrained")
         for run, look in looks_of(table, face).items():

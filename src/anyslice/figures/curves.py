@@ -43,12 +43,7 @@ class Look:
 def plot_mean(axes: Axes, rows: pd.DataFrame, look: Look, *, x: str, y: str) -> None:
     """The mean of column `y` over the seeds at each value of column `x`, with bars.
 
-    Args:
-        axes: to draw on.
-        rows: a row per seed and value of x.
-        look: of line, markers and bars.
-        x: column of the horizontal axis.
-        y: column of the vertical axis.
+    There is a row for each seed and value of x.
     """
     by_x = rows.groupby(x)[y].agg(["mean", list])
     low, high = np.transpose([interval(values) for values in by_x["list"]])
@@ -115,10 +110,5 @@ def legend_below(axes: Axes, columns: int) -> None:
 
 
 def legend_right(axes: Axes, *entries: Any) -> None:
-    """The legend to the right of the axes, outside the data.
-
-    Args:
-        axes: beside which it stands.
-        entries: handles and labels; those of the axes by default.
-    """
+    """The legend to the right of the axes, outside the data; `entries` are theirs by default."""
     axes.legend(*entries, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)

@@ -18,12 +18,7 @@ LOOKS = {
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
-    """Draw the table of `analysis.tables.joint_alone_table`.
-
-    Args:
-        table: a row per run, seed and sub-network.
-        face: title and notes.
-    """
+    """Draw `analysis.tables.joint_alone_table`: a row per run, seed and sub-network."""
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.4), layout="constrained")
         for role, look in LOOKS.items():

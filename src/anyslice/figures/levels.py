@@ -14,13 +14,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
-    """Draw the table of `analysis.tables.levels_table`.
+    """Draw the table of `analysis.tables.levels_table`: a row per seed, sub-network and level.
 
     Left, every level; right, the level that each sub-network takes to hold the target error.
-
-    Args:
-        table: a row per seed, sub-network and level.
-        face: title and notes.
     """
     with print_style():
         figure, (every, chosen) = plt.subplots(

@@ -24,12 +24,7 @@ PAIRS = {"thin": Look("thin", THIN, "o"), "shallow": Look("shallow", SHALLOW, "v
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
-    """Draw the table of `analysis.properties.properties_table`.
-
-    Args:
-        table: a row per measurement.
-        face: title and notes.
-    """
+    """Draw the table of `analysis.properties.properties_table`: a row per measurement."""
     with print_style():
         figure, panels = plt.subplots(2, 2, figsize=(PAGE, 5.4), layout="constrained")
         (curve, lost), (optimality, cost) = panels
