@@ -39,16 +39,10 @@ def read_result(path: Path) -> Row:
 def training_rows(
     scale: Scale, dataset: str, run: str, seed: int, results: Path, role: str | None = None
 ) -> list[Row]:
-    """The rows of one training, one for each sub-network.
+    """The rows of one training, one for each sub-network, from the scale's folder of results.
 
-    Args:
-        scale: gives the run's network.
-        dataset: key in the scale's `datasets`.
-        run: key in its `runs`.
-        seed: the training's seed.
-        results: the scale's folder, with runs/ and flops/.
-        role: what the run is in the figure; its name by default. Claims speak of roles, which are
-            the same at every scale.
+    Its role is what the run is in the figure, its name by default. Claims speak of roles, which are
+    the same at every scale.
     """
     metrics = read_result(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
     flops = read_result(flops_file(results, f"{dataset}/{run}"))
@@ -198,12 +192,7 @@ def choose_levels(table: pd.DataFrame, target_error: float | str) -> pd.DataFram
 
 
 def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:
-    """Every training of a scale that a figure shows.
-
-    Args:
-        scale: gives the seeds.
-        runs: as "<dataset>/<run>".
-        results: the scale's folder.
+    """Every training of some of a scale's runs ("<dataset>/<run>").
 
     Returns:
         Columns dataset, run, family, seed, K, epochs, chosen_epoch, error_first and error_full

@@ -36,14 +36,10 @@ def write_report(
     pictures: Mapping[str, Path],
     output: Path,
 ) -> None:
-    """Write the report.
+    """Write the report, an HTML file.
 
-    Args:
-        scale: what was done.
-        verdicts: on every claim.
-        runs: every training, as `analysis.tables.runs_table` gives them.
-        pictures: PNG files by name: of every figure of the scale, and of what else is shown.
-        output: the HTML file.
+    `runs` is of `analysis.tables.runs_table`; `pictures` are PNG files by name, of every figure of
+    the scale and of what else is shown.
     """
     environment = Environment(
         loader=PackageLoader("anyslice", "claims"), autoescape=True, undefined=StrictUndefined

@@ -52,12 +52,7 @@ def estimate_each(scale: Scale, runs: Sequence[str], steps: int) -> list[Estimat
 
 
 def estimate(scale: Scale, name: str, steps: int) -> Estimate:
-    """Time some steps of a run.
-
-    Args:
-        scale: where the run is.
-        name: "<dataset>/<run>"; of its data set the description is read, no images.
-        steps: that count.
+    """Time some steps of the run "<dataset>/<run>", of whose data no images are read.
 
     Raises:
         ParameterError: if the scale has no such run.

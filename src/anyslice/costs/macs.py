@@ -73,11 +73,8 @@ def cost_of(module: nn.Module, image: Tensor) -> Cost:
 def cumulative_macs(network: AnytimeNetwork, macs: Sequence[int]) -> list[int]:
     """MACs spent when prediction k arrives and predictions 1 ... k - 1 were made before it.
 
-    An interruptible network computes only what is new; any other begins again for each k.
-
-    Args:
-        network: K sub-networks.
-        macs: of each of them by itself.
+    An interruptible network computes only what is new; any other begins again for each k, and
+    spends the `macs` of each by itself.
     """
     with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter, torch.no_grad():
         try:

@@ -60,11 +60,7 @@ Places = dict[str, list[Box]]
 
 
 def draw(family: Family) -> Figure:
-    """Draw the figure of a family.
-
-    Args:
-        family: "i-resnext" (Figure 1) or "is-resnext" (Figure 2).
-    """
+    """Draw the figure of a family: "i-resnext" (Figure 1) or "is-resnext" (Figure 2)."""
     blocks = {k: block_of(family, k) for k in range(1, K + 1)}
     with print_style():
         figure, panels = plt.subplot_mosaic(

@@ -22,10 +22,7 @@ LINES = {"eager": "--", "all exits": ":"}
 def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
     """Draw the rows of `predict.latency.compare_with_eager`: <path> as .pdf and .png.
 
-    Args:
-        table: a row per run, sub-network, batch and way to run it.
-        machine: what it was measured on.
-        path: of either file.
+    There is a row per run, sub-network, batch and way to run it; `path` is that of either file.
     """
     batches = sorted(table.batch.unique())
     engine = next(way for way in table.engine if way not in LINES)

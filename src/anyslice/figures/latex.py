@@ -28,12 +28,9 @@ VALUES = {"error": "top-1 error (%)", "l1_norm": "l1-norm", "value": "value"}
 
 
 def latex_of(table: pd.DataFrame, title: str, notes: str) -> str:
-    """A tabular with the rules of booktabs, one row for all seeds, below a comment.
+    """A figure's table as a tabular with the rules of booktabs, one row for all seeds.
 
-    Args:
-        table: that of a figure.
-        title: for the comment.
-        notes: likewise; it says what the intervals are.
+    Above it stands a comment: the title, and notes that say what the intervals are.
     """
     same = "role" in table and (table.role == table.run).all()
     keys = [key for key in HEADERS if key in table and not (same and key == "role")]

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
-from anyslice.figures.curves import legend_right
+from anyslice.figures.curves import Colour, legend_right
 from anyslice.figures.style import PAGE, Face, print_style
 from anyslice.paths import HISTORY, training_folder
 
@@ -22,12 +22,7 @@ COLOURS = sns.color_palette("colorblind")
 
 
 def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:
-    """The histories of all finished trainings of some runs.
-
-    Args:
-        scale: gives the seeds.
-        runs: as "<dataset>/<run>".
-        results: the scale's folder.
+    """The histories of all finished trainings of some runs ("<dataset>/<run>").
 
     Returns:
         Columns run, seed, K, epoch, subnetwork, train_loss, validation_error (of fine labels, in
@@ -85,13 +80,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> Figure:
     return figure
 
 
-def _plot(
-    axes: Axes,
-    rows: pd.DataFrame,
-    column: str,
-    colour: tuple[float, float, float],
-    label: str,
-) -> None:
+def _plot(axes: Axes, rows: pd.DataFrame, column: str, colour: Colour, label: str) -> None:
     K = rows.K.iloc[0]
     for k, line in {1: "--", K: "-"}.items():
         by_epoch = rows[rows.subnetwork == k].groupby("epoch")[column].agg(["mean", "min", "max"])

@@ -74,9 +74,7 @@ class Face:
     def put_on(self, figure: Figure, *extra: str) -> None:
         """Write title and notes above and below the axes, broken into lines that fit.
 
-        Args:
-            figure: of any width.
-            extra: further notes, of this figure alone.
+        `extra` notes are of this figure alone.
         """
         inches = figure.get_figwidth()
         figure.suptitle(textwrap.fill(self.title, int(inches * 16)), fontsize=8)

@@ -39,14 +39,10 @@ def cut_tree(tree: Tree, depth: int) -> Level:
 
 
 def choose_levels(tree: Tree, count: int) -> tuple[Level, ...]:
-    """D levels from fine to coarse, the classes themselves first.
+    """D levels (`count`) from fine to coarse, the classes themselves first.
 
     Cuts go up from the deepest class, one depth at a time. A cut is passed over if it leaves out
     less than LEAST_REDUCTION of the labels of the level before.
-
-    Args:
-        tree: whose leaves are the classes.
-        count: D.
 
     Raises:
         TaxonomyError: if the tree gives fewer levels of at least two labels.
