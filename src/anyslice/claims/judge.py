@@ -100,12 +100,18 @@ class Claim:
             return Outcome.CONTRADICTED
         return Outcome.UNDECIDED
 
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The value, or the two ends of its range; nothing if there is none."""
+        if self.value is None:
+            return ()
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
     def agrees(self, measured: Estimate) -> bool:
         """Whether the paper's value is what a repetition of its own study may well give."""
-        ends = self.value if isinstance(self.value, tuple) else (self.value, self.value)
-        first, last = (end for end in ends if end is not None)
         reach = max(2**0.5 * measured.half, (self.precision or 0) / 2 + ROUNDING)
-        return measured.value - reach <= last and first <= measured.value + reach
+        low, high = measured.value - reach, measured.value + reach
+        return low <= self.ends[-1] and self.ends[0] <= high
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -177,7 +183,7 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         figure=measure.figure,
         quantity=claim.quantity,
         unit=claim.unit,
-        paper=_text(claim.value),
+        paper="-".join(f"{end:g}" for end in claim.ends),
         measured=shown.value,
         low=shown.low,
         high=shown.high,
@@ -250,9 +256,3 @@ def incomparable(claim: Claim, scale: Scale) -> str:
     if not scale.paper_setting:
         return "networks or recipes are not the paper's: values are not compared"
     return ""
-
-
-def _text(value: float | tuple[float, float] | None) -> str:
-    if value is None:
-        return ""
-    return "-".join(f"{v:g}" for v in (value if isinstance(value, tuple) else (value,)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from math import floor, isnan, log10, nan
+from math import floor, isnan, log10
 from pathlib import Path
 
 import pandas as pd
@@ -84,7 +84,7 @@ def read_verdicts(path: Path) -> list[Verdict]:
     ]
 
 
-def number(value: float, low: float = nan, high: float = nan, unit: str = "") -> str:
+def number(value: float, low: float, high: float, unit: str = "") -> str:
     """A number with its interval, if it has one, for people; nothing for nan.
 
     All have the decimals of the interval's half-width to two digits; four digits if it has none.

@@ -24,10 +24,7 @@ Size = tuple[str, dict[str, Any]]
     help="File for the figures and the machine they were measured on.",
 )
 @click.option(
-    "--rounds",
-    type=COUNT,
-    default=5,
-    help="How often each step is timed; medians count.",
+    "--rounds", type=COUNT, default=5, help="How often each step is timed; medians count."
 )
 @click.option("--threads", type=COUNT, help="CPU threads.  [default: all cores]")
 @click.option(

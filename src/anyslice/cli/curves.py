@@ -6,18 +6,14 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FILE, FOLDER, scale_option
+from anyslice.cli.options import FILE, results_option, scale_option
 from anyslice.paths import results_folder
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @scale_option
-@click.option(
-    "--results",
-    type=FOLDER,
-    help="The scale's results, with runs/.  [default: results/<scale>]",
-)
+@results_option
 @click.option("--output", type=FILE, help="PDF, PNG or SVG file.  [default: <results>/curves.pdf]")
 def curves(runs: tuple[str, ...], scale: str, results: Path | None, output: Path | None) -> None:
     """Draw training loss and validation error of RUN... ("<dataset>/<run>") by epoch.

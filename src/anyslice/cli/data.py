@@ -140,10 +140,7 @@ def describe(
 @click.option("--folder", type=FOLDER, help="Where it is prepared.  [default: data/DATASET]")
 @click.option("--picture", type=FILE, help="Also draw augmented samples to this PNG or PDF file.")
 @click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    help="Seed of the augmented samples.",
+    "--seed", type=click.IntRange(min=0), default=1, help="Seed of the augmented samples."
 )
 @click.option("--epoch", type=COUNT, default=1, help="Epoch of the augmented samples.")
 @click.option("--check-images", is_flag=True, help="Also compare every image file's checksum.")

@@ -6,22 +6,16 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FILE, FOLDER, scale_option
+from anyslice.cli.options import FILE, results_option, scale_option
 from anyslice.paths import results_folder
 
 
 @click.command()
 @click.argument("name")
 @scale_option
+@results_option
 @click.option(
-    "--results",
-    type=FOLDER,
-    help="The scale's results, with runs/ and flops/.  [default: results/<scale>]",
-)
-@click.option(
-    "--output",
-    type=FILE,
-    help="Write the picture to this PDF, PNG or SVG file, and nothing else.",
+    "--output", type=FILE, help="Write the picture to this PDF, PNG or SVG file, and nothing else."
 )
 def figure(name: str, scale: str, results: Path | None, output: Path | None) -> None:
     """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.

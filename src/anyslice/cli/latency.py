@@ -27,9 +27,7 @@ from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options
     help="Measure nothing: what --output wrote before, to be shown or drawn again.",
 )
 @click.option(
-    "--figure",
-    type=FILE,
-    help="Also draw error against time and MACs to this PDF or PNG file.",
+    "--figure", type=FILE, help="Also draw error against time and MACs to this PDF or PNG file."
 )
 @click.option(
     "--output",

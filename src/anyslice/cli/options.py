@@ -18,6 +18,12 @@ COUNT = click.IntRange(min=1)
 scale_option = click.option(
     "--scale", default="quick", help="A scale in params/, or the path of a YAML file."
 )
+results_option = click.option(
+    "--results",
+    type=FOLDER,
+    help="The scale's results, with runs/ and flops/.  [default: results/<scale>]",
+)
+work_option = click.option("--work", type=FOLDER, default="work", help="Folder of checkpoints.")
 
 
 def prediction_options(verb: F) -> F:

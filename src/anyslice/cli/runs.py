@@ -6,14 +6,9 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FOLDER, scale_option
+from anyslice.cli.options import results_option, scale_option, work_option
 from anyslice.errors import AnysliceError
 from anyslice.paths import results_folder
-
-results_option = click.option(
-    "--results", type=FOLDER, help="The scale's results.  [default: results/<scale>]"
-)
-work_option = click.option("--work", type=FOLDER, default="work", help="Folder of checkpoints.")
 
 
 @click.group(invoke_without_command=True)

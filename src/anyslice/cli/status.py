@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FOLDER, scale_option
+from anyslice.cli.options import FOLDER, results_option, scale_option, work_option
 from anyslice.paths import results_folder
 
 
 @click.command()
 @scale_option
-@click.option(
-    "--results", type=FOLDER, help="The scale's results, with runs/.  [default: results/<scale>]"
-)
-@click.option("--work", type=FOLDER, default="work", help="Folder of checkpoints.")
+@results_option
+@work_option
 @click.option("--data", type=FOLDER, default="data", help="Folder of prepared data sets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every few seconds, until Ctrl-C.")

@@ -26,6 +26,6 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
             plot_mean(axes, rows, styled, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
-        legend_below(axes, columns=2)
+        legend_below(axes)
         face.put_on(figure, f"I-ResNeXt, K={table.K.max()}")
     return figure

@@ -22,6 +22,6 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         count_axis(axes, table.branch.max(), f"branch of block {table.block.iloc[0]}")
         axes.set_ylabel("$\\ell_1$-norm of its third convolution")
         axes.set_ylim(bottom=0)
-        legend_below(axes, columns=2)
+        legend_below(axes)
         face.put_on(figure)
     return figure

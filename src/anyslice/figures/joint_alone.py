@@ -25,6 +25,6 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
             plot_mean(axes, table[table.role == role], look, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
-        legend_below(axes, columns=2)
+        legend_below(axes)
         face.put_on(figure, "sub-networks of ResNeXt")
     return figure
