@@ -21,7 +21,6 @@ from anyslice.config.scale import Scale
 from anyslice.figures import face_of
 from anyslice.files import write_text
 
-TEMPLATE = "report.html.jinja"
 COLOURS = {
     **dict.fromkeys((Outcome.CONTRADICTED, Outcome.DIFFERS), "fails"),
     **dict.fromkeys((Outcome.HOLDS, Outcome.AGREES), "holds"),
@@ -47,7 +46,7 @@ def write_report(
     faces = {name: face_of(scale, name) for name in scale.figures}
     labels = {"summary": "Summary"} | {name: face.title for name, face in faces.items()}
     labels |= {"others": "Diagrams", "claims": "Claims", "details": "Trainings"}
-    text = environment.get_template(TEMPLATE).render(
+    text = environment.get_template("report.html.jinja").render(
         title=f"Anytime prediction by slicing networks vertically, reproduced: scale {scale.name}",
         sections=labels.items(),
         opening=opening(verdicts, scale),

@@ -70,11 +70,11 @@ def estimate(scale: Scale, name: str, steps: int) -> Estimate:
     images = torch.randn(batch, description.image_channels, size, size, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(len(description.classes), (1, batch), device=device)
-    start = 0.0
-    for number in range(WARM_UP + steps):
-        if number == WARM_UP:
-            _finish(device)
-            start = time.perf_counter()
+    for _ in range(WARM_UP):
+        step(images, labels)
+    _finish(device)
+    start = time.perf_counter()
+    for _ in range(steps):
         step(images, labels)
     _finish(device)
     speed = steps * batch * sharing / (time.perf_counter() - start)

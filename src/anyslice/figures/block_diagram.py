@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
+from anyslice.config.families import FAMILIES
 from anyslice.figures.connectivity import Connectivity, Edge, connectivity
 from anyslice.figures.style import PAGE, caption, print_style
 from anyslice.networks import build
@@ -24,7 +25,6 @@ from anyslice.networks.is_resnext import SparseBlock
 from anyslice.networks.resnext import Block
 
 Family = Literal["i-resnext", "is-resnext"]
-NAMES = {"i-resnext": "I-ResNeXt", "is-resnext": "IS-ResNeXt"}
 C, K = 9, 3
 """Those of the paper's figures; the other hyper-parameters do not show."""
 WIDTH = 2 * K
@@ -77,8 +77,8 @@ def draw(family: Family) -> Figure:
         panels["key"].axis("off")
         caption(
             figure,
-            f"{NAMES[family]}, C = {C}, K = {K}; every line is a dependency that automatic "
-            "differentiation finds in the module",
+            f"{FAMILIES[family].label}, C = {C}, K = {K}; every line is a dependency that "
+            "automatic differentiation finds in the module",
         )
     return figure
 

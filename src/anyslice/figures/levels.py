@@ -31,14 +31,7 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         every.set_ylabel("top-1 error (%)")
         for axes in (every, chosen):
             cost_axis(axes, face)
-        handles, labels = every.get_legend_handles_labels()
-        targets, names = chosen.get_legend_handles_labels()
-        figure.legend(
-            [*handles, *targets],
-            [*labels, *names],
-            loc="outside right center",
-            frameon=False,
-        )
+        figure.legend(loc="outside right center", frameon=False)
         face.put_on(
             figure,
             f"{table.family.iloc[0]}, K={table.K.max()}; with the classifier of the fine level",

@@ -94,14 +94,11 @@ def plain_name(node: str) -> str:
 
 def _children(tree: Tree) -> dict[str, list[str]]:
     """Each node's children; classes before other nodes."""
-    children: dict[str, list[str]] = {}
-    for node, parent in tree.parents.items():
-        children.setdefault(parent, []).append(node)
     classes = set(tree.classes)
-    return {
-        node: sorted(below, key=lambda child: child not in classes)
-        for node, below in children.items()
-    }
+    children: dict[str, list[str]] = {}
+    for node in sorted(tree.parents, key=lambda node: node not in classes):
+        children.setdefault(tree.parents[node], []).append(node)
+    return children
 
 
 def _draw_edges(axes: Axes, tree: Tree, positions: dict[str, Position]) -> None:

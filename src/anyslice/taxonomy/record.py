@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from anyslice.errors import AnysliceError
@@ -84,8 +85,7 @@ def _contradictions(taxonomy: Taxonomy) -> list[str]:
             problems.append(f"level {number} needs a label for each class")
         if set(level.labels) != set(range(len(level.names))):
             problems.append(f"level {number} must use the labels 0 to {len(level.names) - 1}")
-    pairs = zip(taxonomy.levels, taxonomy.levels[1:], strict=False)
-    for number, (fine, coarse) in enumerate(pairs, start=1):
+    for number, (fine, coarse) in enumerate(pairwise(taxonomy.levels), start=1):
         if len(set(zip(fine.labels, coarse.labels, strict=False))) != len(fine.names):
             problems.append(f"classes of one label of level {number} differ at level {number + 1}")
     return problems

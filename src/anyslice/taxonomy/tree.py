@@ -63,8 +63,7 @@ def grow(paths: Mapping[str, Sequence[str]]) -> Tree:
     for name, path in paths.items():
         if name in parents or any(name in other for other in paths.values()):
             raise TaxonomyError(f"the class {name!r} has the name of a node above a class")
-        whole = (*path, name)
-        for parent, child in pairwise(whole):
+        for parent, child in pairwise((*path, name)):
             if parents.setdefault(child, parent) != parent:
                 raise TaxonomyError(f"{child!r} is below both {parents[child]!r} and {parent!r}")
     return Tree(roots.pop(), parents, tuple(paths))
