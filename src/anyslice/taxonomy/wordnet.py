@@ -65,7 +65,6 @@ class Nouns(WordNetCorpusReader):  # type: ignore[misc]
     """NLTK's WordNet reader, for nouns alone and without its other languages."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The multilingual functions")
             super().__init__(_Files(folder), None)
