@@ -18,17 +18,13 @@ from anyslice.config.figures import JointAloneFigure, PropertiesFigure
 from anyslice.config.scale import Scale
 from anyslice.paths import METRICS, flops_file, training_folder
 
-COLUMNS = (
-    *("role", "family", "run", "property", "quantity", "seed", "subnetwork", "macs", "value"),
-    *("dataset", "scale"),
-)
-
 
 def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> pd.DataFrame:
     """Every measurement as a row.
 
     Returns:
-        The columns of COLUMNS. Quantities:
+        Columns role, family, run, property, quantity, seed, subnetwork, macs, value, dataset,
+        scale. Quantities:
 
         monotonicity: "error" of sub-network k on test images; "lost", the percent of test images
             that k has right and some larger sub-network has wrong.
@@ -41,7 +37,9 @@ def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> p
         *_optimality(scale, figure, results),
         *_interruptibility(scale, figure, results),
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64"})
+    columns = ["role", "family", "run", "property", "quantity", "seed", "subnetwork", "macs"]
+    table = pd.DataFrame(rows, columns=[*columns, "value", "dataset", "scale"])
+    return table.astype({"seed": "Int64"})
 
 
 def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[Row]:

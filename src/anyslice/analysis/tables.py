@@ -39,10 +39,10 @@ def read_result(path: Path) -> Row:
 def training_rows(
     scale: Scale, dataset: str, run: str, seed: int, results: Path, role: str | None = None
 ) -> list[Row]:
-    """The rows of one training, one for each sub-network, from the scale's folder of results.
+    """The rows of one training, one for each sub-network.
 
-    Its role is what the run is in the figure, its name by default. Claims speak of roles, which are
-    the same at every scale.
+    `results` is the scale's folder, with runs/ and flops/. `role` is what the run is in the figure,
+    its name by default; claims speak of roles, which are the same at every scale.
     """
     metrics = read_result(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
     flops = read_result(flops_file(results, f"{dataset}/{run}"))

@@ -146,7 +146,8 @@ class _Spellings:
 
     def anywhere(self, name: str) -> list[Synset]:
         """Senses of a name in all of WordNet."""
-        return self._nouns.synsets(name, "n", check_exceptions=False)  # type: ignore[no-any-return]
+        synsets: list[Synset] = self._nouns.synsets(name, "n", check_exceptions=False)
+        return synsets
 
     @staticmethod
     def _key(name: str) -> str:
