@@ -8,8 +8,8 @@ data and pictures go to DVC's cache; metrics and tables stay in git.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,16 +59,6 @@ class Job:
         return STAGES.get(self.rule, self.rule.replace("_", "-")).format(**self.wildcards)
 
 
-@dataclass
-class Stage:
-    """What a stage's jobs read and write, without what they hand to each other."""
-
-    targets: list[str] = field(default_factory=list)
-    deps: list[str] = field(default_factory=list)
-    outs: list[str] = field(default_factory=list)
-    params: list[tuple[str, str | None]] = field(default_factory=list)
-
-
 def jobs_of(snakefile: Path, scale: str) -> list[Job]:
     """The jobs of the whole study at a scale, in the order of the data flow.
 
@@ -108,28 +98,17 @@ def jobs_of(snakefile: Path, scale: str) -> list[Job]:
         ]
 
 
-def compile_stages(jobs: Iterable[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]:
-    """The content of dvc.yaml.
-
-    Args:
-        jobs: of the whole study.
-        scale: in force.
-        layers: its file and those it extends as they are written, to know which keys each has.
-    """
-    stages: dict[str, Stage] = {}
-    for job in jobs:
-        if job.outputs and job.rule not in WITHOUT_STAGE:
-            _add(stages.setdefault(job.stage, Stage()), job, layers)
-    written = {name: _entry(stage, scale) for name, stage in sorted(stages.items())}
-    return {"stages": written, "plots": [_plot(name, scale) for name in scale.figures]}
-
-
 def dvc_yaml(scale: str) -> str:
     """The text of dvc.yaml for a scale; the project's folder must be the current one."""
-    loaded = load_scale(scale)
-    content = compile_stages(
-        jobs_of(Path("Snakefile"), scale), loaded, read_layers(scale, Path("params"))
-    )
+    loaded, layers = load_scale(scale), read_layers(scale, Path("params"))
+    stages: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs_of(Path("Snakefile"), scale):
+        if job.outputs and job.rule not in WITHOUT_STAGE:
+            stages[job.stage].append(job)
+    content = {
+        "stages": {name: _entry(jobs, loaded, layers) for name, jobs in sorted(stages.items())},
+        "plots": [f"results/{loaded.name}/{figure}.png" for figure in loaded.figures],
+    }
     head = (
         f"# For the scale {loaded.name}: compiled from the Snakefile by "
         f"`anyslice dvc-yaml --scale {scale}`; do not edit.\n"
@@ -137,26 +116,60 @@ def dvc_yaml(scale: str) -> str:
     return head + yaml.safe_dump(content, sort_keys=False, width=100)
 
 
-def _add(stage: Stage, job: Job, layers: list[Layer]) -> None:
-    for output in job.outputs:
-        _append(stage.targets, output)
-        _append(stage.outs, _tracked(output, job))
-    for name in job.inputs:
-        if name.startswith("params/"):
-            _append(stage.params, (name, None))
-        elif not name.startswith("data/sources/") or name.endswith("parents.txt"):
-            _append(stage.deps, name)
-    for key in _keys(job, merge(raw for _, raw in layers)):
-        for path, raw in layers:
-            if _has(raw, key):
-                _append(stage.params, (str(path), key))
-    if job.rule == "check_claims":
-        _append(stage.params, ("params/claims.yaml", None))
+def _entry(jobs: list[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]:
+    """A stage: what its jobs read and write, without what they hand to each other.
+
+    Args:
+        jobs: the stage's.
+        scale: in force.
+        layers: its file and those it extends as they are written, to know which keys each has.
+    """
+    targets = list(dict.fromkeys(path for job in jobs for path in job.outputs))
+    inputs = {path for job in jobs for path in job.inputs if _is_dependency(path)}
+    outs = sorted({_tracked(path, job) for job in jobs for path in job.outputs})
+    command = ["anyslice", "make", *targets, "--config", f"scale={_argument(scale)}"]
+    entry: dict[str, Any] = {
+        "cmd": shlex.join(command),
+        "deps": sorted(inputs.difference(targets)),
+        "params": _params(jobs, layers),
+        "outs": [
+            {path: {"cache": False}} if _in_git(path) else path
+            for path in outs
+            if not _is_metric(path)
+        ],
+        "metrics": [{path: {"cache": False}} for path in outs if _is_metric(path)],
+    }
+    return {key: value for key, value in entry.items() if value}
+
+
+def _is_dependency(path: str) -> bool:
+    if path.startswith("data/sources/"):
+        return path.endswith("parents.txt")
+    return not path.startswith("params/")
 
 
 def _tracked(path: str, job: Job) -> str:
     """What DVC tracks for an output: of a prepared data set, the whole folder."""
     return str(PurePosixPath(path).parent) if job.rule == "prepare" else path
+
+
+def _is_metric(path: str) -> bool:
+    return path.endswith("/errors.json")
+
+
+def _params(jobs: list[Job], layers: list[Layer]) -> list[dict[str, list[str] | None]]:
+    """DVC's list of parameters: keys by file; None for the whole file."""
+    files: dict[str, list[str] | None] = {
+        path: None for job in jobs for path in job.inputs if path.startswith("params/")
+    }
+    if any(job.rule == "check_claims" for job in jobs):
+        files["params/claims.yaml"] = None
+    merged = merge(raw for _, raw in layers)
+    keys = sorted({key for job in jobs for key in _keys(job, merged)})
+    for path, raw in layers:
+        if written := [key for key in keys if _has(raw, key)]:
+            files[str(path)] = written
+    return [{file: files[file]} for file in sorted(files)]
 
 
 def _has(raw: Any, key: str) -> bool:
@@ -189,46 +202,12 @@ def _keys(job: Job, raw: dict[str, Any]) -> list[str]:
     return [f"datasets.{path.parent.name}.runs.{path.stem}.network" for path in runs]
 
 
-def _entry(stage: Stage, scale: Scale) -> dict[str, Any]:
-    deps = [path for path in stage.deps if path not in stage.targets]
-    metrics = [path for path in stage.outs if path.endswith("/errors.json")]
-    outs = [path for path in stage.outs if path not in metrics]
-    command = ["anyslice", "make", *stage.targets, "--config", f"scale={_argument(scale)}"]
-    entry: dict[str, Any] = {"cmd": shlex.join(command)}
-    if deps:
-        entry["deps"] = sorted(deps)
-    if stage.params:
-        entry["params"] = _grouped(stage.params)
-    entry["outs"] = [{path: {"cache": False}} if _in_git(path) else path for path in sorted(outs)]
-    if metrics:
-        entry["metrics"] = [{path: {"cache": False}} for path in sorted(metrics)]
-    return {key: value for key, value in entry.items() if value}
-
-
-def _grouped(params: list[tuple[str, str | None]]) -> list[dict[str, list[str] | None]]:
-    """DVC's list of parameters: keys by file; None for the whole file."""
-    files = dict.fromkeys(file for file, _ in params)
-    return [
-        {file: sorted(key for other, key in params if other == file and key is not None) or None}
-        for file in sorted(files)
-    ]
-
-
 def _in_git(path: str) -> bool:
     name = PurePosixPath(path).name
     return name.endswith(IN_GIT) and name not in NOT_IN_GIT
-
-
-def _plot(figure: str, scale: Scale) -> str:
-    return f"results/{scale.name}/{figure}.png"
 
 
 def _argument(scale: Scale) -> str:
     """How a scale is named on the command line."""
     in_params = Path("params") / f"{scale.name}.yaml"
     return scale.name if Path(scale.path) == in_params else scale.path
-
-
-def _append(values: list[Any], value: Any) -> None:
-    if value not in values:
-        values.append(value)
