@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field
@@ -13,6 +13,8 @@ from anyslice.config.families import IResNeXtParams, NetworkParams, Positive, Pr
 from anyslice.config.look import CostLook, Look
 
 _STRICT = ConfigDict(extra="forbid")
+NO_RUNS = ("kind", "dataset", "block", "target_error", *(f.name for f in fields(CostLook)))
+"""Keys of figures that name no run."""
 
 
 class ShownRun(Protocol):
@@ -28,7 +30,32 @@ class ShownRun(Protocol):
 
 
 @dataclass(frozen=True, config=_STRICT)
-class BudgetFigure(CostLook):
+class ShowsRuns:
+    """A figure: all its keys but NO_RUNS name runs that it shows."""
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The runs by the keys that lead to them in the figure's part: "joint", "thin.alone.0"."""
+
+        def leaves(at: str, value: Any) -> Iterator[tuple[str, str]]:
+            if isinstance(value, str):
+                yield at, value
+                return
+            children = value if isinstance(value, dict) else dict(enumerate(value))
+            for key, child in children.items():
+                yield from leaves(f"{at}.{key}".removeprefix("."), child)
+
+        said = asdict(self).items()
+        return dict(leaves("", {key: value for key, value in said if key not in NO_RUNS}))
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """All runs that the figure shows, each once."""
+        return tuple(dict.fromkeys(self.roles.values()))
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BudgetFigure(ShowsRuns, CostLook):
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
@@ -43,14 +70,9 @@ class BudgetFigure(CostLook):
     lines: tuple[str, ...]
     points: tuple[str, ...]
 
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that the figure shows."""
-        return self.lines + self.points
-
 
 @dataclass(frozen=True, config=_STRICT)
-class BatchNormFigure(CostLook):
+class BatchNormFigure(ShowsRuns, CostLook):
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
 
     kind: Literal["batch-norm"]
@@ -58,14 +80,9 @@ class BatchNormFigure(CostLook):
     independent: str
     shared: str
 
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that the figure shows."""
-        return (self.independent, self.shared)
-
 
 @dataclass(frozen=True, config=_STRICT)
-class BranchesFigure(Look):
+class BranchesFigure(ShowsRuns, Look):
     """l1-norm of the third convolution's weights by branch (Figure 3b).
 
     Attributes:
@@ -80,11 +97,6 @@ class BranchesFigure(Look):
     alone: str
     block: Positive
 
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that the figure shows."""
-        return (self.joint, self.alone)
-
 
 @dataclass(frozen=True, config=_STRICT)
 class JointAndAlone:
@@ -98,14 +110,9 @@ class JointAndAlone:
     joint: str
     alone: tuple[str, ...]
 
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All its runs."""
-        return (self.joint, *self.alone)
-
 
 @dataclass(frozen=True, config=_STRICT)
-class JointAloneFigure(CostLook):
+class JointAloneFigure(ShowsRuns, CostLook):
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
     kind: Literal["joint-alone"]
@@ -113,14 +120,9 @@ class JointAloneFigure(CostLook):
     thin: JointAndAlone
     shallow: JointAndAlone
 
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that the figure shows, each once."""
-        return tuple(dict.fromkeys(self.thin.runs + self.shallow.runs))
-
 
 @dataclass(frozen=True, config=_STRICT)
-class LevelsFigure(CostLook):
+class LevelsFigure(ShowsRuns, CostLook):
     """Error of each sub-network at each label level (Figure 5).
 
     Attributes:
@@ -138,14 +140,9 @@ class LevelsFigure(CostLook):
         Literal["full-network", "all-can-hold"] | Annotated[float, Field(gt=0, lt=100)]
     ) = "full-network"
 
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that the figure shows."""
-        return (self.run,)
-
 
 @dataclass(frozen=True, config=_STRICT)
-class PropertiesFigure(Look):
+class PropertiesFigure(ShowsRuns, Look):
     """Monotonicity, optimality and interruptibility (Section 2.1), measured.
 
     Attributes:
@@ -159,11 +156,6 @@ class PropertiesFigure(Look):
     lines: tuple[str, ...]
     thin: JointAndAlone
     shallow: JointAndAlone
-
-    @property
-    def runs(self) -> tuple[str, ...]:
-        """All runs that the figure shows, each once."""
-        return tuple(dict.fromkeys(self.lines + self.thin.runs + self.shallow.runs))
 
 
 Figure = Annotated[
@@ -190,7 +182,7 @@ def figure_problems(
     Yields:
         A key within the figure's part, and the rule that it breaks.
     """
-    unknown = {key: run for key, run in _roles(figure).items() if run not in runs}
+    unknown = {key: run for key, run in figure.roles.items() if run not in runs}
     for key, run in unknown.items():
         yield key, f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}"
     if not unknown:
@@ -221,29 +213,9 @@ def _of_look(figure: Figure, all_seeds: Sequence[int]) -> Iterator[Problem]:
             yield f"styles.{run}.{key}", problem
 
 
-def _roles(figure: Figure) -> dict[str, str]:
-    """The runs that a figure shows, by the keys that lead to them in the figure's part."""
-
-    def leaves(at: str, value: Any) -> Iterator[tuple[str, str]]:
-        if isinstance(value, str):
-            yield at, value
-        if isinstance(value, tuple):
-            value = dict(enumerate(value))
-        if isinstance(value, dict):
-            for key, child in value.items():
-                yield from leaves(f"{at}.{key}".removeprefix("."), child)
-
-    runs = figure.runs
-    return {
-        key: leaf
-        for key, leaf in leaves("", asdict(figure))
-        if leaf in runs and key.partition(".")[0] not in ("kind", "dataset", "title", "styles")
-    }
-
-
 def _contradictions(figure: Figure, runs: Mapping[str, ShownRun]) -> Iterator[Problem]:
     """Roles of a figure that are given to runs which cannot play them."""
-    networks = {key: runs[run].network for key, run in _roles(figure).items()}
+    networks = {key: runs[run].network for key, run in figure.roles.items()}
     match figure:
         case LevelsFigure() if not runs[figure.run].hierarchy:
             yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
