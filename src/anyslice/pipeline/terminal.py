@@ -35,7 +35,13 @@ FORCED = "Forced execution"
 
 
 class LogHandler(LogHandlerBase):
-    """Shows one line for each finished job and, on a terminal, which jobs run."""
+    """Shows one line for each finished job and, on a terminal, which jobs run.
+
+    In place of Snakemake's own; but its filter, with what --quiet says, and its formatter are used.
+    """
+
+    writes_to_stream = True
+    writes_to_file = has_filter = has_formatter = needs_rulegraph = False
 
     def __post_init__(self) -> None:
         settings = self.common_settings
@@ -82,31 +88,6 @@ class LogHandler(LogHandlerBase):
             begin = "\r\033[K" if self.stream.isatty() and not self.whole else ""
             self.stream.write(f"{begin}{text}\n")
             self.stream.flush()
-
-    @property
-    def writes_to_stream(self) -> bool:
-        """In place of Snakemake's own."""
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        """Snakemake's own log has everything."""
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        """Snakemake's is used, with what --quiet says."""
-        return False
-
-    @property
-    def has_formatter(self) -> bool:
-        """Snakemake's is used, for what is shown as it is."""
-        return False
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        """No."""
-        return False
 
 
 def planned(stats: dict[str, int]) -> str:
