@@ -45,17 +45,15 @@ def wait_for_jobs(folder: Path) -> None:
     A Snakemake that is killed leaves them. A second job for the same training would hold GPUs only
     to wait for the first.
     """
-    said = False
-    while jobs := jobs_of(folder):
-        if not said:
-            numbers = " ".join(job.id for job in jobs)
-            print(
-                f"waiting for the jobs of an earlier Snakemake; to stop them instead, losing at "
-                f"most the work since their last checkpoints: scancel {numbers}",
-                flush=True,
-            )
-        said = True
-        time.sleep(5)
+    if jobs := jobs_of(folder):
+        numbers = " ".join(job.id for job in jobs)
+        print(
+            f"waiting for the jobs of an earlier Snakemake; to stop them instead, losing at "
+            f"most the work since their last checkpoints: scancel {numbers}",
+            flush=True,
+        )
+        while jobs_of(folder):
+            time.sleep(5)
 
 
 def queue_again() -> bool:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,20 +26,15 @@ CLOCK_SKEW = 5
 """Seconds by which the clocks of a cluster's machines may differ without a word."""
 
 
-def wait_for_snakemake(folder: Path | None = None) -> None:
-    """Wait, and say so, while a Snakemake works in a folder.
+def wait_for_snakemake() -> None:
+    """Wait, and say so, while a Snakemake works in the current folder.
 
     A `dvc repro` that is killed leaves the Snakemake that it started; what that makes is needed.
-
-    Args:
-        folder: the current one by default.
     """
-    said = False
-    while process := running_snakemake(folder or Path.cwd()):
-        if not said:
-            print(f"waiting for Snakemake, process {process.pid}, to end", flush=True)
-        said = True
-        time.sleep(0.5)
+    if process := running_snakemake(Path.cwd()):
+        print(f"waiting for Snakemake, process {process.pid}, to end", flush=True)
+        while running_snakemake(Path.cwd()):
+            time.sleep(0.5)
 
 
 def running_snakemake(folder: Path) -> psutil.Process | None:
@@ -106,13 +102,9 @@ def date_back(paths: Iterable[Path]) -> None:
 def use_writable_cache() -> None:
     """Let Snakemake use .cache/ in this folder where the user's cache folder cannot be written."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    try:
+    with suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        writable = False
-    else:
-        writable = os.access(cache, os.W_OK)
-    if not writable:
+    if not os.access(cache, os.W_OK):
         os.environ["XDG_CACHE_HOME"] = str(Path(".cache").resolve())
 
 
