@@ -194,13 +194,20 @@ class Scale:
         return self._listed(name).gpus
 
     def _listed(self, name: str) -> ListedRun:
-        dataset, _, run = name.partition("/")
-        if dataset not in self.datasets or run not in self.datasets[dataset].runs:
-            choices = [f"{d}/{r}" for d, runs in self.datasets.items() for r in runs.runs]
+        if name not in self.listed:
             raise ParameterError(
-                f"{self.path}: there is no run {name!r}; choose from {', '.join(choices)}"
+                f"{self.path}: there is no run {name!r}; choose from {', '.join(self.listed)}"
             )
-        return self.datasets[dataset].runs[run]
+        return self.listed[name]
+
+    @property
+    def listed(self) -> dict[str, ListedRun]:
+        """All runs, by "<dataset>/<run>"."""
+        return {
+            f"{dataset}/{name}": run
+            for dataset, of_dataset in self.datasets.items()
+            for name, run in of_dataset.runs.items()
+        }
 
     @property
     def shown(self) -> tuple[str, ...]:

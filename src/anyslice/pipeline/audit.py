@@ -58,18 +58,15 @@ def changed_inputs(records: Path) -> Iterator[Outdated]:
 
 def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
     """Trainings of a scale whose parameters, data or code have changed since."""
-    for dataset, of_dataset in scale.datasets.items():
-        manifest = data_folder(dataset) / MANIFEST
-        for name in of_dataset.runs:
-            run = scale.run(f"{dataset}/{name}")
-            for seed in scale.seeds:
-                folder = training_folder(results_folder(scale.name), f"{dataset}/{name}", seed)
-                if not (folder / METRICS).exists():
-                    continue
-                changes = changes_since(read_json(folder / METRICS), run, manifest)
-                if changes:
-                    what = " and ".join(changes)
-                    yield Outdated(str(folder / METRICS), f"was trained with other {what}")
+    for name in scale.listed:
+        manifest = data_folder(name.partition("/")[0]) / MANIFEST
+        for seed in scale.seeds:
+            metrics = training_folder(results_folder(scale.name), name, seed) / METRICS
+            if not metrics.exists():
+                continue
+            if changes := changes_since(read_json(metrics), scale.run(name), manifest):
+                what = " and ".join(changes)
+                yield Outdated(str(metrics), f"was trained with other {what}")
 
 
 def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -79,16 +76,6 @@ def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield output, json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
             continue  # being written
-
-
-def output_of(record: Path, folder: Path) -> str:
-    """The path of the output that a record is about.
-
-    Raises:
-        AnysliceError: if the file's name is not a record's.
-    """
-    name = "".join(part.removeprefix("@") for part in record.relative_to(folder).parts)
-    return urlsafe_b64decode(name).decode()
 
 
 def forget_missing(since: float, records: Path = RECORDS) -> None:
@@ -110,6 +97,7 @@ def record_files(folder: Path) -> list[tuple[Path, str]]:
     """Snakemake's files of records, each with the path of the output that it is about."""
     found = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = "".join(part.removeprefix("@") for part in file.relative_to(folder).parts)
         with suppress(ValueError):  # no record
-            found.append((file, output_of(file, folder)))
+            found.append((file, urlsafe_b64decode(name).decode()))
     return found
