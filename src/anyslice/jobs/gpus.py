@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,27 +51,24 @@ def own_gpus(
         AnysliceError: if there are fewer GPUs than needed.
         OSError: if locks cannot be written.
     """
-    if count == 0:
-        yield
-        return
-    devices = allowed_devices()
+    devices = allowed_devices() if count else []
     if len(devices) < count:
         raise AnysliceError(_too_few(count, devices))
     job = os.environ.get("SLURM_JOB_ID")
-    if job is not None and len(devices) == count:
+    if count == 0 or (job is not None and len(devices) == count):
         yield
         return
-    taken = _wait_for(_locks_folder(job), devices, count, interrupts, say)
+    taken, locks = _wait_for(_locks_folder(job), devices, count, interrupts, say)
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = ",".join(taken)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[VISIBLE]
-        else:
-            os.environ[VISIBLE] = before
-        _release(taken.values())
+    with locks:
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[VISIBLE]
+            else:
+                os.environ[VISIBLE] = before
 
 
 def allowed_devices() -> list[str]:
@@ -136,9 +133,9 @@ def _wait_for(
     count: int,
     interrupts: Interrupts,
     say: Callable[[str], object],
-) -> dict[str, FileLock]:
+) -> tuple[list[str], ExitStack]:
     told = False
-    while not (taken := _try_to_take(folder, devices, count)):
+    while not (found := _try_to_take(folder, devices, count)):
         if interrupts.reason is not None:
             raise Interrupted(f"{interrupts.reason}, while waiting for a GPU; nothing was done")
         if not told:
@@ -148,35 +145,21 @@ def _wait_for(
             )
             told = True
         time.sleep(POLL_SECONDS)
-    return taken
+    return found
 
 
-def _try_to_take(folder: Path, devices: Sequence[str], count: int) -> dict[str, FileLock]:
-    """The first `count` GPUs that are free, now held, or nothing."""
-    try:
-        with FileLock(folder / "choosing", timeout=POLL_SECONDS):
-            taken: dict[str, FileLock] = {}
-            for device in devices:
-                if len(taken) < count and (lock := _lock(folder, device)):
-                    taken[device] = lock
+def _try_to_take(
+    folder: Path, devices: Sequence[str], count: int
+) -> tuple[list[str], ExitStack] | None:
+    """The first `count` GPUs that are free, and what holds their locks; or None."""
+    taken: list[str] = []
+    choosing = FileLock(folder / "choosing", timeout=POLL_SECONDS)
+    with suppress(Timeout), choosing, ExitStack() as locks:
+        for device in devices:
+            lock = FileLock(folder / quote(device, safe=""))
+            with suppress(Timeout):
+                locks.enter_context(lock.acquire(blocking=False))
+                taken.append(device)
             if len(taken) == count:
-                return taken
-            _release(taken.values())
-    except Timeout:
-        pass
-    return {}
-
-
-def _lock(folder: Path, device: str) -> FileLock | None:
-    """A GPU's lock, held, or None if another process holds it."""
-    lock = FileLock(folder / quote(device, safe=""))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return None
-    return lock
-
-
-def _release(locks: Iterable[FileLock]) -> None:
-    for lock in locks:
-        lock.release()
+                return taken, locks.pop_all()
+    return None
