@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from anyslice.config.outside import module_file
 from anyslice.errors import AnysliceError
@@ -141,16 +141,8 @@ def without_comments(source: str) -> str:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(source)):
-        if _is_text(node):
-            for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
-                lines[row - 1] = ""
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):  # a docstring, of an attribute too
+                for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                    lines[row - 1] = ""
     return "\n".join(line.rstrip() for line in lines if line.strip())
-
-
-def _is_text(node: ast.AST) -> TypeGuard[ast.Expr]:
-    """Whether a statement is a bare string: a docstring or the note below an attribute."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
