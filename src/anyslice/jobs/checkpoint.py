@@ -62,7 +62,7 @@ class Checkpoints:
             "tensors_sha256": hashlib.sha256(data).hexdigest(),
             "numbers": numbers,
         }
-        write_json(path, {"sha256": _sha256_of(content), "content": content})
+        write_content(path, content)
         self._tidy()
 
     def last(self) -> tuple[Checkpoint | None, list[str]]:
@@ -153,6 +153,11 @@ class Checkpoints:
             if tensors.stem not in kept:
                 tensors.unlink()
         remove_half_written(self.folder)
+
+
+def write_content(path: Path, content: dict[str, Any]) -> None:
+    """Write what the JSON file of a checkpoint holds, with its checksum."""
+    write_json(path, {"sha256": _sha256_of(content), "content": content})
 
 
 def _sha256_of(content: Any) -> str:

@@ -6,8 +6,6 @@ again, and the results under the old name would stay.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from typing import Any
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
+from anyslice.jobs.checkpoint import write_content
 from anyslice.jobs.identity import Identity
 from anyslice.jobs.kept import KEPT
 from anyslice.jobs.lock import sole_process
@@ -157,9 +156,7 @@ def _rename_area(area: Path, identity: Identity) -> None:
     for path in area.glob("epoch*.json"):
         content = read_json(path)["content"]
         content["identity"]["run"] = identity.run
-        text = json.dumps(content, sort_keys=True)
-        checksum = hashlib.sha256(text.encode()).hexdigest()
-        write_json(path, {"sha256": checksum, "content": content})
+        write_content(path, content)
     area.rename(area.with_name(identity.key))
 
 
