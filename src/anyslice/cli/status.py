@@ -29,9 +29,8 @@ def status(
     import time
 
     from anyslice.config.scale import load_scale
-    from anyslice.jobs.outlook import left_over
     from anyslice.jobs.slurm import jobs_of
-    from anyslice.jobs.status import as_mapping, status_of, table
+    from anyslice.jobs.status import as_mapping, left_over, status_of, table
 
     loaded = load_scale(scale)
     folder = results or results_folder(loaded.name)

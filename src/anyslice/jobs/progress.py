@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from anyslice.jobs.status import errors_of
+from anyslice.training.session import Session
 from anyslice.training.state import Epoch, State
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class Pace:
         return (state.epoch - 1) * len(state.losses) + state.step
 
 
-class LiveLine:
+class LiveLine(Session):
     """Epoch, loss, errors of thinnest and full sub-network, images/s and time left, on one line.
 
     On a terminal the line is live. In a log it is printed after each epoch and every minute.
@@ -93,7 +95,7 @@ class LiveLine:
         return "  ".join(part for part in parts if part)
 
 
-class ProgressFile:
+class ProgressFile(Session):
     """progress.json in the resume area, at most every few seconds; `anyslice status` reads it."""
 
     def __init__(self, path: Path, pace: Pace) -> None:
@@ -130,15 +132,15 @@ class ProgressFile:
         )
 
 
-class TensorBoard:
-    """Event files: losses, validation errors, learning rate and speed, a point per epoch."""
+class TensorBoard(Session):
+    """Event files: losses, validation errors, learning rate and speed, a point per epoch.
+
+    Until an epoch ends, losses stay on the device.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.writer: SummaryWriter | None = None
-
-    def after_step(self, state: State) -> None:
-        """Nothing: losses stay on the device until the epoch ends."""
 
     def after_epoch(self, state: State) -> None:
         """Add the epoch's points; after a resumption, in place of those that were lost."""
@@ -173,5 +175,4 @@ def write_progress(path: Path, changes: dict[str, Any]) -> None:
 
 def _outcome(epoch: Epoch) -> str:
     errors = [by_level[0] for by_level in epoch.validation_errors]
-    ends = f"{errors[-1]:.1f} %" if len(errors) == 1 else f"{errors[0]:.1f} ... {errors[-1]:.1f} %"
-    return f"loss {sum(epoch.train_losses):.3f}  validation error {ends}"
+    return f"loss {sum(epoch.train_losses):.3f}  {errors_of('validation error', errors)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import torch
 
@@ -21,16 +20,6 @@ SHARE = 0.01
 GO, SAVE, STOP = range(3)
 
 
-class Watcher(Protocol):
-    """Shows how a training goes."""
-
-    def after_step(self, state: State) -> None:
-        """Called after every step; must not wait for the device."""
-
-    def after_epoch(self, state: State) -> None:
-        """Called after every epoch, which is the last of the state's history."""
-
-
 class ResumableSession(Session):
     """Saves checkpoints, shows progress, stops when asked.
 
@@ -39,10 +28,10 @@ class ResumableSession(Session):
         minutes: at most this long between checkpoints. One is also saved at the end of an epoch,
             unless the epochs are so short that this would take more than SHARE of the time.
         interrupts: asked whether to stop.
-        watchers: of process 0.
+        watchers: show how it goes; they must not wait for the device.
         device: that this process trains on.
         processes: those that train together; process 0 saves, all stop after the same step.
-        say: prints a message.
+        say: tells people; like the watchers, to be given to process 0 only.
 
     Attributes:
         devices: the names of all devices that this training has run on, the present one last.
@@ -54,16 +43,14 @@ class ResumableSession(Session):
         *,
         minutes: float,
         interrupts: Interrupts,
-        watchers: Sequence[Watcher] = (),
+        watchers: Sequence[Session] = (),
         device: torch.device = torch.device("cpu"),  # noqa: B008
         processes: Processes = Processes(),  # noqa: B008
         say: Callable[[str], None] = print,
     ) -> None:
         self.checkpoints, self.minutes, self.interrupts = checkpoints, minutes, interrupts
-        self.watchers = watchers if processes.rank == 0 else ()
-        self.processes = processes
+        self.watchers, self.processes, self.say = watchers, processes, say
         self.devices = [device_name(device)]
-        self.say = say if processes.rank == 0 else (lambda message: None)
         self.saving_seconds = 0.0
         self._state: State | None = None
         self._at: tuple[int, int] | None = None

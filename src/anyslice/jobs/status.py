@@ -1,21 +1,22 @@
-"""Every training of a scale and how it stands, from files alone. Imports no torch."""
+"""How the trainings of a scale stand, each and all, from files alone. Imports no torch."""
 
 from __future__ import annotations
 
-import os
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
+import psutil
 from tqdm import tqdm
 
 from anyslice.config.scale import Scale
 from anyslice.files import read_json
 from anyslice.jobs.outdated import changes_since
-from anyslice.jobs.outlook import outlook_of
 from anyslice.jobs.slurm import QueuedJob
 from anyslice.paths import (
     LOG,
@@ -53,6 +54,33 @@ class Status:
     seconds_left: float | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """The total of a scale.
+
+    Attributes:
+        done: trainings that are done and not outdated.
+        of: all trainings.
+        running: how many run side by side.
+        seconds_left: until all are done, if as many go on side by side as now, each as fast as
+            those before it; None while nothing says how long a training takes.
+    """
+
+    done: int
+    of: int
+    running: int
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        if self.done == self.of:
+            return f"{self.done} of {self.of} done"
+        if self.seconds_left is None:
+            return f"{self.done} of {self.of} done, the time left unknown until one has run"
+        speed = f"at the present speed, {self.running} at a time" if self.running else "one by one"
+        left = tqdm.format_interval(self.seconds_left)
+        return f"{self.done} of {self.of} done, about {left} left {speed}"
+
+
 def status_of(
     scale: Scale, results: Path, work: Path, data: Path, queue: Sequence[QueuedJob] = ()
 ) -> list[Status]:
@@ -66,15 +94,9 @@ def status_of(
         queue: SLURM's jobs. A training that failed but is queued again waits.
     """
     rows = [
-        _finished(results, f"{dataset}/{run}", seed, scale, data / dataset / MANIFEST)
-        or _unfinished(
-            results,
-            f"{dataset}/{run}",
-            seed,
-            seed_folder(work, scale.name, f"{dataset}/{run}", seed),
-        )
-        for dataset, of_dataset in scale.datasets.items()
-        for run in of_dataset.runs
+        _finished(results, run, seed, scale, data / run.partition("/")[0] / MANIFEST)
+        or _unfinished(results, run, seed, seed_folder(work, scale.name, run, seed))
+        for run in scale.listed
         for seed in scale.seeds
     ]
     return [_queued(row, queue) if row.state == "failed" else row for row in rows]
@@ -86,6 +108,38 @@ def _queued(row: Status, queue: Sequence[QueuedJob]) -> Status:
         if job.comment.endswith(wildcards):
             return replace(row, state="waiting", detail=f"SLURM job {job.id} is {job.state}")
     return row
+
+
+def outlook_of(rows: Sequence[Status]) -> Outlook:
+    """The total of all trainings of a scale."""
+    running = sum(row.state == "running" for row in rows)
+    left = [_left(row, rows) for row in rows if row.state != "done"]
+    known = [seconds for seconds in left if seconds is not None]
+    return Outlook(
+        done=len(rows) - len(left),
+        of=len(rows),
+        running=running,
+        seconds_left=sum(known) / max(1, running) if len(known) == len(left) else None,
+    )
+
+
+def _left(row: Status, rows: Sequence[Status]) -> float | None:
+    """Seconds that a training has left, by itself or by those most like it that took some."""
+    if row.seconds_left is not None:
+        return row.seconds_left
+    took: dict[str, list[float]] = defaultdict(list)
+    for other in rows:
+        if other.seconds is not None:
+            for like in (other.run, other.run.partition("/")[0], ""):
+                took[like].append(other.seconds)
+    likes = (row.run, row.run.partition("/")[0], "")
+    return next((mean(took[like]) for like in likes if like in took), None)
+
+
+def left_over(scale: Scale, results: Path) -> list[str]:
+    """Runs with results that the scale does not list: renamed or removed, as "<dataset>/<run>"."""
+    found = {f"{p.parts[-4]}/{p.parts[-3]}" for p in results.glob("runs/*/*/seed*/metrics.json")}
+    return sorted(found - scale.listed.keys())
 
 
 def as_mapping(rows: list[Status], others: Sequence[str]) -> dict[str, Any]:
@@ -124,7 +178,7 @@ def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) 
     metrics = _read(folder / METRICS)
     if metrics is None:
         return None
-    errors = _errors("test error", metrics["test_error"])
+    errors = errors_of("test error", metrics["test_error"])
     changes = changes_since(metrics, scale.run(run), manifest)
     seconds = (_read(folder / TIMING) or {}).get("wall_seconds")
     if not changes:
@@ -169,13 +223,7 @@ def _alive(progress: dict[str, Any]) -> bool:
     """Whether the process exists, or, on another machine, has been heard of lately."""
     if progress["host"] != socket.gethostname():
         return bool(time.time() - progress["updated"] < SILENT_SECONDS)
-    try:
-        os.kill(progress["pid"], 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return bool(psutil.pid_exists(progress["pid"]))
 
 
 def _progress(progress: dict[str, Any]) -> str:
@@ -184,7 +232,7 @@ def _progress(progress: dict[str, Any]) -> str:
         f"step {progress['step']}/{progress['steps']}",
     ]
     if progress["validation_errors"]:
-        parts.append(_errors("validation error", progress["validation_errors"]))
+        parts.append(errors_of("validation error", progress["validation_errors"]))
     parts.append(f"{progress['images_per_second']:.0f} images/s")
     if progress["seconds_left"] is not None:
         parts.append(f"{tqdm.format_interval(progress['seconds_left'])} left")
@@ -200,7 +248,8 @@ def _pace(progress: dict[str, Any]) -> tuple[float | None, float | None]:
     return (left / (1 - share) if left is not None and share < 1 else None), left
 
 
-def _errors(title: str, errors: list[float]) -> str:
+def errors_of(title: str, errors: list[float]) -> str:
+    """Errors in percent of the thinnest and of the full sub-network, in words."""
     ends = f"{errors[-1]:.1f} %" if len(errors) == 1 else f"{errors[0]:.1f} ... {errors[-1]:.1f} %"
     return f"{title} {ends}"
 

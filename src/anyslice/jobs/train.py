@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,13 @@ from anyslice.jobs.kept import keep, restore, was_finished
 from anyslice.jobs.lock import sole_process
 from anyslice.jobs.progress import LiveLine, Pace, ProgressFile, TensorBoard, write_progress
 from anyslice.jobs.results import is_finished, remove_outdated, write_training
-from anyslice.jobs.session import ResumableSession, Watcher
+from anyslice.jobs.session import ResumableSession
 from anyslice.memory import keep_freed_memory
 from anyslice.paths import PROGRESS, seed_folder
 from anyslice.training.distributed import Processes, processes_of_torchrun
 from anyslice.training.loop import train
 from anyslice.training.options import Options, make_deterministic
+from anyslice.training.session import Session
 
 
 def run_training(
@@ -74,7 +74,11 @@ def run_training(
         )
         of_seed = seed_folder(folders.work, scale.name, name, seed)
         area, output, leads = of_seed / inputs.identity.key, folders.output, processes.rank == 0
-        say = partial(_say, f"{name} seed {seed}") if leads else _say_nothing
+
+        def say(message: str) -> None:
+            if leads:
+                print(f"{name} seed {seed}: {message}", flush=True)
+
         with clear_write_errors(of_seed), sole_process(of_seed) if leads else nullcontext():
             if is_finished(output, inputs.identity):
                 say(f"{output} is finished already: nothing to do")
@@ -151,14 +155,6 @@ def _train_and_write(
     say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
 
 
-def _say(who: str, message: str) -> None:
-    print(f"{who}: {message}", flush=True)
-
-
-def _say_nothing(message: str) -> None:
-    pass
-
-
 def _clear(output: Path) -> None:
     """Remove what is outdated, and find out before the training whether one can write there."""
     with clear_write_errors(output):
@@ -169,10 +165,10 @@ def _clear(output: Path) -> None:
         probe.unlink()
 
 
-def _watchers(inputs: Inputs, area: Path, output: Path, tensorboard: bool) -> list[Watcher]:
+def _watchers(inputs: Inputs, area: Path, output: Path, tensorboard: bool) -> list[Session]:
     recipe, identity = inputs.run.recipe, inputs.identity
     pace = Pace(recipe.epochs, recipe.batch_size)
-    watchers: list[Watcher] = [
+    watchers: list[Session] = [
         LiveLine(f"{identity.run} seed {identity.seed}", pace),
         ProgressFile(area / PROGRESS, pace),
     ]
