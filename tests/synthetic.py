@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 
-from anyslice.config.families import NetworkParams
+from anyslice.config.families import NetworkParams, SideBySide
 from anyslice.config.scale import Scale
 from anyslice.files import write_json
 
@@ -66,5 +66,6 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
 
 def falling_norms(network: NetworkParams) -> list[list[float]]:
     """Branch i (from 0) of C has l1-norm C - i."""
-    norms = [float(network.branches - i) for i in range(network.branches)]
-    return [norms] * network.branched_blocks
+    if not isinstance(network, SideBySide):
+        return []
+    return [[float(network.C - i) for i in range(network.C)]] * network.L

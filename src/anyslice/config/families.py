@@ -54,16 +54,6 @@ class NetworkParams:
         """The number of sub-networks, K in the paper."""
         return 1
 
-    @property
-    def branched_blocks(self) -> int:
-        """The number of blocks whose branches lie side by side in one convolution."""
-        return 0
-
-    @property
-    def branches(self) -> int:
-        """The number of branches of each of those blocks."""
-        return 0
-
     def alone(self, k: int) -> tuple[NetworkParams, ...]:
         """The networks that have the architecture of sub-network k, to be trained by themselves."""
         return ()
@@ -100,67 +90,56 @@ class BranchedParams(NetworkParams):
 
 
 @dataclass(frozen=True, config=_STRICT)
-class SideBySideParams(BranchedParams):
-    """All branches of a block in one convolution, so that Figure 3b can compare their weights."""
-
-    @property
-    def branched_blocks(self) -> int:
-        """All L."""
-        return self.L
-
-    @property
-    def branches(self) -> int:
-        """The cardinality C."""
-        return self.C
-
-
-@dataclass(frozen=True, config=_STRICT)
-class ResNeXtParams(SideBySideParams):
+class ResNeXtParams(BranchedParams):
     """Pre-activation ResNeXt."""
 
     name: Literal["resnext"]
 
 
 @dataclass(frozen=True, config=_STRICT)
-class IResNeXtParams(SideBySideParams):
-    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
+class ThinParams(BranchedParams):
+    """K thin sub-networks, which have `k C / K` branches."""
 
-    name: Literal["i-resnext"]
     K: Positive
-    batch_norm: Literal["independent", "shared"] = "independent"
 
     @property
     def subnetworks(self) -> int:
         """The hyper-parameter K."""
         return self.K
+
+    def problems(self, image_size: int) -> Iterator[Problem]:
+        """Branches are K equal parts."""
+        yield from super().problems(image_size)
+        if self.C % self.K:
+            yield "C", f"C={self.C} branches must be a multiple of K={self.K} sub-networks"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IResNeXtParams(ThinParams):
+    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
+
+    name: Literal["i-resnext"]
+    batch_norm: Literal["independent", "shared"] = "independent"
 
     def alone(self, k: int) -> tuple[NetworkParams, ...]:
         """The ResNeXt of cardinality `C_k = k C / K`."""
         cardinality = k * self.C // self.K
         return (ResNeXtParams(name="resnext", L=self.L, W=self.W, B=self.B, C=cardinality),)
 
-    def problems(self, image_size: int) -> Iterator[Problem]:
-        """The K sub-networks have `k C / K` branches."""
-        yield from super().problems(image_size)
-        yield from _uneven_branches(self.C, self.K)
+
+SideBySide = ResNeXtParams | IResNeXtParams
+"""Those with all branches of a block in one convolution, so that Figure 3b can compare them."""
 
 
 @dataclass(frozen=True, config=_STRICT)
-class ISResNeXtParams(BranchedParams):
+class ISResNeXtParams(ThinParams):
     """IS-ResNeXt (Section 3.2): K thin sub-networks from one pass."""
 
     name: Literal["is-resnext"]
-    K: Positive
-
-    @property
-    def subnetworks(self) -> int:
-        """The hyper-parameter K."""
-        return self.K
 
     def problems(self, image_size: int) -> Iterator[Problem]:
-        """Features and branches are K equal parts."""
+        """Features are K equal parts as well."""
         yield from super().problems(image_size)
-        yield from _uneven_branches(self.C, self.K)
         if self.W % self.K:
             yield "W", f"width W={self.W} must be a multiple of K={self.K} sub-features"
 
@@ -286,11 +265,6 @@ class TorchvisionParams(NetworkParams):
     def released(self) -> bool:
         """If weights are named."""
         return self.weights is not None
-
-
-def _uneven_branches(C: int, K: int) -> Iterator[Problem]:
-    if C % K:
-        yield "C", f"C={C} branches must be a multiple of K={K} sub-networks"
 
 
 def _wrong_depth(depth: int, rest: int) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.families import IResNeXtParams, NetworkParams, Positive, Problem
+from anyslice.config.families import IResNeXtParams, NetworkParams, Positive, Problem, SideBySide
 from anyslice.config.look import CostLook, Look
 
 _STRICT = ConfigDict(extra="forbid")
@@ -250,7 +250,7 @@ def _of_batch_norm(networks: Mapping[str, NetworkParams]) -> Iterator[Problem]:
 def _of_branches(networks: Mapping[str, NetworkParams], block: int) -> Iterator[Problem]:
     joint, alone = networks["joint"], networks["alone"]
     for role, network in networks.items():
-        if block > network.branched_blocks:
+        if not isinstance(network, SideBySide) or block > network.L:
             yield "block", f"{role!r} has no block {block} of branches ({_said(network)})"
     if joint.name != "i-resnext":
         yield "joint", f"must be an i-resnext, not {_said(joint)}"

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from anyslice.config.families import NetworkParams
+from anyslice.config.families import NetworkParams, SideBySide
 from anyslice.config.scale import Run
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, sha256, write_atomically, write_json
@@ -149,12 +149,12 @@ def branch_norms(weights: Mapping[str, Tensor], network: NetworkParams) -> list[
         weights: the state_dict of a network of that kind.
         network: of any family; those without branches side by side have no norms.
     """
-    if not network.branched_blocks:
+    if not isinstance(network, SideBySide):
         return []
     keys = [key for key in weights if key.endswith(".conv3.weight")]
     in_order = sorted(keys, key=lambda key: [int(part) for part in key.split(".")[1:3]])
-    C = network.branches
     # (W, C B, 1, 1): the branches side by side in its input.
+    C = network.C
     blocks = [weights[key].double().abs().view(len(weights[key]), C, -1) for key in in_order]
     norms: list[list[float]] = [block.sum(dim=(0, 2)).tolist() for block in blocks]
     return norms
