@@ -20,10 +20,9 @@ from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
 from anyslice.datasets.dataset import Batch
 from anyslice.files import read_json
-from anyslice.jobs.device import choose_device
 from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
-from anyslice.jobs.train import run_training
+from anyslice.jobs.train import choose_device, run_training
 from anyslice.kernels import residual_block as fused
 from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from typing import Annotated, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -12,21 +12,12 @@ from pydantic.dataclasses import dataclass
 from anyslice.config.families import IResNeXtParams, NetworkParams, Positive, Problem, SideBySide
 from anyslice.config.look import CostLook, Look
 
+if TYPE_CHECKING:
+    from anyslice.config.scale import Run
+
 _STRICT = ConfigDict(extra="forbid")
 NO_RUNS = ("kind", "dataset", "block", "target_error", *(f.name for f in fields(CostLook)))
 """Keys of figures that name no run."""
-
-
-class ShownRun(Protocol):
-    """What decides whether a run can play a part."""
-
-    @property
-    def network(self) -> NetworkParams:
-        """Its network."""
-
-    @property
-    def hierarchy(self) -> bool:
-        """Whether it learns all label levels."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -170,7 +161,7 @@ Figure = Annotated[
 
 
 def figure_problems(
-    figure: Figure, runs: Mapping[str, ShownRun], seeds: Sequence[int]
+    figure: Figure, runs: Mapping[str, Run], seeds: Sequence[int]
 ) -> Iterator[Problem]:
     """What a figure says and cannot be.
 
@@ -213,7 +204,7 @@ def _of_look(figure: Figure, all_seeds: Sequence[int]) -> Iterator[Problem]:
             yield f"styles.{run}.{key}", problem
 
 
-def _contradictions(figure: Figure, runs: Mapping[str, ShownRun]) -> Iterator[Problem]:
+def _contradictions(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem]:
     """Roles of a figure that are given to runs which cannot play them."""
     networks = {key: runs[run].network for key, run in figure.roles.items()}
     match figure:

@@ -71,9 +71,8 @@ def _base_of(value: Mapping[str, Any], below: Any) -> Mapping[str, Any]:
     """What a mapping is laid over: nothing, if it is of another family or kind."""
     if not isinstance(below, dict):
         return {}
-    return (
-        {} if any(value.get(key, below.get(key)) != below.get(key) for key in CHOSEN_BY) else below
-    )
+    differs = any(value.get(key, below.get(key)) != below.get(key) for key in CHOSEN_BY)
+    return {} if differs else below
 
 
 def _read(path: Path, folder: Path) -> dict[str, Any]:

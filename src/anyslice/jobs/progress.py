@@ -117,18 +117,14 @@ class ProgressFile(Session):
         last = state.history[-1] if state.history else None
         write_progress(
             self.path,
-            {
-                "state": "running",
-                "pid": os.getpid(),
-                "host": socket.gethostname(),
-                "epoch": state.epoch,
-                "epochs": self.pace.epochs,
-                "step": state.step,
-                "steps": len(state.losses),
-                "images_per_second": self.pace.images_per_second(state),
-                "seconds_left": self.pace.seconds_left(state),
-                "validation_errors": last and [by_level[0] for by_level in last.validation_errors],
-            },
+            "running",
+            epoch=state.epoch,
+            epochs=self.pace.epochs,
+            step=state.step,
+            steps=len(state.losses),
+            images_per_second=self.pace.images_per_second(state),
+            seconds_left=self.pace.seconds_left(state),
+            validation_errors=last and [by_level[0] for by_level in last.validation_errors],
         )
 
 
@@ -165,11 +161,14 @@ class TensorBoard(Session):
         self.writer.flush()
 
 
-def write_progress(path: Path, changes: dict[str, Any]) -> None:
+def write_progress(path: Path, state: str, **facts: Any) -> None:
     """Write progress.json; a full disk must not end a training because of it."""
+    process = {"state": state, "pid": os.getpid(), "host": socket.gethostname()}
     temporary = path.with_name(f".{path.name}.part")
     with suppress(OSError):
-        temporary.write_text(json.dumps(changes | {"updated": time.time()}), encoding="utf-8")
+        temporary.write_text(
+            json.dumps(process | facts | {"updated": time.time()}), encoding="utf-8"
+        )
         temporary.replace(path)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import torch
 
 from anyslice.config.scale import Scale
+from anyslice.errors import AnysliceError
 from anyslice.files import clear_write_errors
 from anyslice.jobs.checkpoint import Checkpoints
 from anyslice.jobs.deployment import deployment_of
-from anyslice.jobs.device import choose_device
 from anyslice.jobs.inputs import Folders, Inputs, read_inputs
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
@@ -25,7 +24,7 @@ from anyslice.jobs.results import is_finished, remove_outdated, write_training
 from anyslice.jobs.session import ResumableSession
 from anyslice.memory import keep_freed_memory
 from anyslice.paths import PROGRESS, seed_folder
-from anyslice.training.distributed import Processes, processes_of_torchrun
+from anyslice.training.distributed import processes_of_torchrun
 from anyslice.training.loop import train
 from anyslice.training.options import Options, make_deterministic
 from anyslice.training.session import Session
@@ -101,12 +100,31 @@ def run_training(
                     say=say,
                 )
                 with _failures_recorded(area) if leads else nullcontext():
-                    _train_and_write(
-                        inputs, scale, output, session, device, processes, options, say
-                    )
+                    _train_and_write(inputs, scale, output, session, device, options)
             if leads:
                 area.mkdir(parents=True, exist_ok=True)
                 keep(output, area)
+
+
+def choose_device(gpus: int) -> torch.device:
+    """The GPU of this process, or the CPU if `gpus` of its run is 0.
+
+    Raises:
+        AnysliceError: if there is no GPU, or not one for each process on this machine.
+    """
+    if gpus == 0:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise AnysliceError("the run trains on GPUs (`gpus`), but torch sees none; set it to 0")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if processes > torch.cuda.device_count():
+        raise AnysliceError(
+            f"{processes} processes train together, each on a GPU of its own, but torch sees "
+            f"{torch.cuda.device_count()}; lower `gpus` of the run, or --processes"
+        )
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    torch.cuda.set_device(device)
+    return device
 
 
 def _train_and_write(
@@ -115,10 +133,9 @@ def _train_and_write(
     output: Path,
     session: ResumableSession,
     device: torch.device,
-    processes: Processes,
     options: Options,
-    say: Callable[[str], None],
 ) -> None:
+    processes = session.processes
     trained = train(
         inputs.run,
         inputs.dataset,
@@ -152,7 +169,7 @@ def _train_and_write(
             scale=scale.name,
             execution=execution,
         )
-    say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
+    session.say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
 
 
 def _clear(output: Path) -> None:
@@ -178,18 +195,11 @@ def _watchers(inputs: Inputs, area: Path, output: Path, tensorboard: bool) -> li
 @contextmanager
 def _failures_recorded(area: Path) -> Iterator[None]:
     """Record a stop or a failure in progress.json."""
-
-    def record(state: str, error: BaseException) -> None:
-        if area.exists():
-            owner = {"pid": os.getpid(), "host": socket.gethostname()}
-            write_progress(area / PROGRESS, {"state": state, **owner, "message": str(error)})
-
     try:
         with clear_write_errors(area):
             yield
-    except Interrupted as stop:
-        record("stopped", stop)
-        raise
     except Exception as error:
-        record("failed", error)
+        if area.exists():
+            state = "stopped" if isinstance(error, Interrupted) else "failed"
+            write_progress(area / PROGRESS, state, message=str(error))
         raise
