@@ -7,12 +7,12 @@ imports what builds the network, and so no PyTorch.
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
+from symtable import symtable
 from typing import Any
 
 from anyslice.config.checked_yaml import ParameterError
@@ -102,19 +102,10 @@ def _of_implementation(implementation: Any) -> Iterator[str]:
         yield f"implementation: there is no module {module!r}"
         return
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        table = symtable(file.read_text(encoding="utf-8"), str(file), "exec")
     except SyntaxError as error:
         yield f"implementation: {file}, line {error.lineno}: {error.msg}"
         return
-    if builder not in {name for node in tree.body for name in _defined(node)}:
+    defined = [s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()]
+    if builder not in defined:
         yield f"implementation: {file} defines no {builder!r}"
-
-
-def _defined(node: ast.stmt) -> Iterator[str]:
-    """The names that a statement at the top of a module gives a meaning."""
-    if isinstance(node, ast.ClassDef | ast.FunctionDef):
-        yield node.name
-    elif isinstance(node, ast.Import | ast.ImportFrom):
-        yield from (alias.asname or alias.name for alias in node.names)
-    elif isinstance(node, ast.Assign):
-        yield from (target.id for target in node.targets if isinstance(target, ast.Name))
