@@ -74,21 +74,17 @@ class Description:
     parents: ParentsTable | None = None
 
 
-def load_description(dataset: str, folder: Path = FOLDER) -> Description:
+def load_description(dataset: str) -> Description:
     """Read and check the description of a data set's taxonomy.
-
-    Args:
-        dataset: its name.
-        folder: where the descriptions are.
 
     Raises:
         ParameterError: if the file is missing or says something that cannot be.
     """
-    path = folder / f"{dataset}.yaml"
+    path = FOLDER / f"{dataset}.yaml"
     try:
         raw = read_mapping(path)
     except FileNotFoundError:
-        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        names = ", ".join(sorted(p.stem for p in FOLDER.glob("*.yaml")))
         raise ParameterError(
             f"there is no taxonomy for {dataset!r} (no file {path}); there is one for {names}"
         ) from None

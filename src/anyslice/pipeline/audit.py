@@ -78,7 +78,7 @@ def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             continue  # being written
 
 
-def forget_missing(since: float, records: Path = RECORDS) -> None:
+def forget_missing(since: float) -> None:
     """Remove the records of outputs that do not exist.
 
     Snakemake records a failed job as done (its issue 3808): its next run would find nothing to do,
@@ -86,9 +86,8 @@ def forget_missing(since: float, records: Path = RECORDS) -> None:
 
     Args:
         since: seconds since the epoch; older records stay, so that a clone may lack files.
-        records: Snakemake's.
     """
-    for record, output in record_files(records):
+    for record, output in record_files(RECORDS):
         if record.stat().st_mtime >= since and not Path(output).exists():
             record.unlink()
 

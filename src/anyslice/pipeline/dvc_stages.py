@@ -59,13 +59,8 @@ class Job:
         return STAGES.get(self.rule, self.rule.replace("_", "-")).format(**self.wildcards)
 
 
-def jobs_of(snakefile: Path, scale: str) -> list[Job]:
-    """The jobs of the whole study at a scale, in the order of the data flow.
-
-    Args:
-        snakefile: in the project's folder, which must be the current one.
-        scale: a name in params/, or the path of a YAML file.
-    """
+def jobs_of(scale: str) -> list[Job]:
+    """The jobs of the whole study at a scale, in the order of the data flow."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.types import (
         ConfigSettings,
@@ -79,7 +74,7 @@ def jobs_of(snakefile: Path, scale: str) -> list[Job]:
         workflow_api = api.workflow(
             resource_settings=ResourceSettings(cores=1),
             config_settings=ConfigSettings(config={"scale": scale}),
-            snakefile=snakefile,
+            snakefile=Path("Snakefile"),
             workdir=Path.cwd(),
         )
         workflow_api.dag(DAGSettings(targets=frozenset({"all"})))
@@ -102,7 +97,7 @@ def dvc_yaml(scale: str) -> str:
     """The text of dvc.yaml for a scale; the project's folder must be the current one."""
     loaded, layers = load_scale(scale), read_layers(scale, Path("params"))
     stages: dict[str, list[Job]] = defaultdict(list)
-    for job in jobs_of(Path("Snakefile"), scale):
+    for job in jobs_of(scale):
         if job.outputs and job.rule not in WITHOUT_STAGE:
             stages[job.stage].append(job)
     content = {
