@@ -53,7 +53,12 @@ def own_gpus(
     """
     devices = allowed_devices() if count else []
     if len(devices) < count:
-        raise AnysliceError(_too_few(count, devices))
+        visible = os.environ.get(VISIBLE)
+        why = "torch sees" if visible is None else f"{VISIBLE}={visible!r} allows"
+        raise AnysliceError(
+            f"the training takes GPUs (`gpus`, --processes): {count}, but {why} {len(devices)}; "
+            "`gpus: 0` trains on the CPU"
+        )
     job = os.environ.get("SLURM_JOB_ID")
     if count == 0 or (job is not None and len(devices) == count):
         yield
@@ -101,15 +106,6 @@ def _count_devices() -> int:
     if counted.returncode != 0:
         raise OSError(f"the GPUs cannot be counted: {counted.stderr.strip()}")
     return int(counted.stdout)
-
-
-def _too_few(count: int, devices: Sequence[str]) -> str:
-    visible = os.environ.get(VISIBLE)
-    why = "torch sees" if visible is None else f"{VISIBLE}={visible!r} allows"
-    return (
-        f"the training takes GPUs (`gpus`, --processes): {count}, but {why} {len(devices)}; "
-        "`gpus: 0` trains on the CPU"
-    )
 
 
 def _locks_folder(job: str | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,11 +16,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from anyslice.config.families import NetworkParams, SideBySide
-from anyslice.config.scale import Run
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, remove_half_written, sha256, write_atomically, write_json
 from anyslice.jobs.deployment import Deployment
 from anyslice.jobs.identity import Identity
+from anyslice.jobs.inputs import Inputs
 from anyslice.paths import ERRORS, HISTORY, METRICS, PREDICTIONS, TIMING, WEIGHTS
 from anyslice.training.loop import Trained
 from anyslice.training.state import Epoch
@@ -35,8 +36,7 @@ All but TIMING are the same bytes when the training is repeated.
 def write_training(
     folder: Path,
     trained: Trained,
-    run: Run,
-    identity: Identity,
+    inputs: Inputs,
     deployment: Deployment,
     *,
     scale: str,
@@ -47,8 +47,7 @@ def write_training(
     Args:
         folder: made if it does not exist.
         trained: the outcome.
-        run: the parameters in force.
-        identity: what the training is.
+        inputs: of the training.
         deployment: what it takes to use the network on new images.
         scale: the scale's name.
         execution: devices, processes and options it ran with.
@@ -66,7 +65,7 @@ def write_training(
     write_json(folder / ERRORS, ends(trained))
     write_json(folder / TIMING, {"wall_seconds": round(trained.seconds, 1)})
     use = {"weights_sha256": sha256(folder / WEIGHTS), "deployment": asdict(deployment)}
-    found = metrics(trained, run, identity, scale=scale, execution=execution)
+    found = metrics(trained, inputs, scale=scale, execution=execution)
     write_json(folder / METRICS, found | use)
 
 
@@ -87,11 +86,18 @@ def is_finished(folder: Path, identity: Identity) -> bool:
     return found.get("key") == identity.key and all((folder / name).exists() for name in FILES)
 
 
-def remove_outdated(folder: Path) -> None:
-    """Remove an earlier result of the run: until there is a new one, nothing looks like one."""
+def clear(folder: Path) -> None:
+    """Remove an earlier result of the run: until there is a new one, nothing looks like one.
+
+    Before the training one so finds out whether the folder can be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     for name in reversed(FILES):
         (folder / name).unlink(missing_ok=True)
     remove_half_written(folder)
+    probe = folder / f".{os.getpid()}.part"
+    probe.touch()
+    probe.unlink()
 
 
 def row(epoch: Epoch) -> dict[str, float]:
@@ -108,9 +114,10 @@ def row(epoch: Epoch) -> dict[str, float]:
 
 
 def metrics(
-    trained: Trained, run: Run, identity: Identity, *, scale: str, execution: dict[str, Any]
+    trained: Trained, inputs: Inputs, *, scale: str, execution: dict[str, Any]
 ) -> dict[str, Any]:
     """metrics.json: errors in percent, sub-networks from thinnest or shallowest to full."""
+    identity = inputs.identity
     return {
         "run": identity.run,
         "scale": scale,
@@ -122,8 +129,8 @@ def metrics(
         "test_error_by_level": trained.test_errors,
         "validation_error_by_level": trained.validation_errors,
         "lost_later": lost_later(trained.test_predictions[:, 0] == trained.test_labels[0]),
-        "branch_norms": branch_norms(trained.network.state_dict(), run.network),
-        "parameters": asdict(run),
+        "branch_norms": branch_norms(trained.network.state_dict(), inputs.run.network),
+        "parameters": asdict(inputs.run),
         "execution": execution,
         "data_manifest_sha256": identity.data,
         "code_sha256": identity.code,

@@ -181,10 +181,9 @@ def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) 
     errors = errors_of("test error", metrics["test_error"])
     changes = changes_since(metrics, scale.run(run), manifest)
     seconds = (_read(folder / TIMING) or {}).get("wall_seconds")
-    if not changes:
-        return Status(run, seed, "done", errors, seconds)
-    changed = f"{errors}  changed since: {', '.join(changes)}"
-    return Status(run, seed, "outdated", changed, seconds)
+    if changes:
+        errors += f"  changed since: {', '.join(changes)}"
+    return Status(run, seed, "outdated" if changes else "done", errors, seconds)
 
 
 def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:

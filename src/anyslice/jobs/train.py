@@ -20,7 +20,7 @@ from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
 from anyslice.jobs.lock import sole_process
 from anyslice.jobs.progress import LiveLine, Pace, ProgressFile, TensorBoard, write_progress
-from anyslice.jobs.results import is_finished, remove_outdated, write_training
+from anyslice.jobs.results import clear, is_finished, write_training
 from anyslice.jobs.session import ResumableSession
 from anyslice.memory import keep_freed_memory
 from anyslice.paths import PROGRESS, seed_folder
@@ -87,7 +87,8 @@ def run_training(
                 say(f"was finished before, with the same key: put back from {area}")
             else:
                 if leads:
-                    _clear(output)
+                    with clear_write_errors(output):
+                        clear(output)
                     area.mkdir(parents=True, exist_ok=True)
                 watchers = _watchers(inputs, area, output, tensorboard) if leads else []
                 session = ResumableSession(
@@ -163,23 +164,12 @@ def _train_and_write(
         write_training(
             output,
             trained,
-            inputs.run,
-            inputs.identity,
+            inputs,
             deployment,
             scale=scale.name,
             execution=execution,
         )
     session.say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
-
-
-def _clear(output: Path) -> None:
-    """Remove what is outdated, and find out before the training whether one can write there."""
-    with clear_write_errors(output):
-        output.mkdir(parents=True, exist_ok=True)
-        remove_outdated(output)
-        probe = output / f".{os.getpid()}.part"
-        probe.touch()
-        probe.unlink()
 
 
 def _watchers(inputs: Inputs, area: Path, output: Path, tensorboard: bool) -> list[Session]:
