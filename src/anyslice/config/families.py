@@ -7,12 +7,11 @@ parameters imports no torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import ParameterError, check
@@ -328,8 +327,7 @@ def parse_network(value: Any) -> NetworkParams:
         return value
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise ValueError("a mapping with the name of a network family is needed")
-    kind = FAMILIES[value["name"]].params
-    return TypeAdapter(kind).validate_json(json.dumps(value, default=str), strict=True)
+    return check(FAMILIES[value["name"]].params, value, "network")
 
 
 def labelled(label: str) -> Family:

@@ -163,16 +163,7 @@ Figure = Annotated[
 def figure_problems(
     figure: Figure, runs: Mapping[str, Run], seeds: Sequence[int]
 ) -> Iterator[Problem]:
-    """What a figure says and cannot be.
-
-    Args:
-        figure: as listed.
-        runs: those of its data set, by name.
-        seeds: of the scale.
-
-    Yields:
-        A key within the figure's part, and the rule that it breaks.
-    """
+    """What a figure says and cannot be, given the runs of its data set and the scale's seeds."""
     unknown = {key: run for key, run in figure.roles.items() if run not in runs}
     for key, run in unknown.items():
         yield key, f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}"

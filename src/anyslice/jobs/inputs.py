@@ -35,14 +35,9 @@ class Folders:
 
 @dataclass(frozen=True)
 class Inputs:
-    """A training's inputs.
+    """A training's inputs, and what they make it.
 
-    Attributes:
-        run: network and recipe.
-        dataset: prepared images.
-        manifest: of the data set.
-        levels: the label levels it is trained on, fine to coarse; one without a hierarchy.
-        identity: what these make the training.
+    Its label levels are those it is trained on, fine to coarse; one without a hierarchy.
     """
 
     run: Run
@@ -62,16 +57,10 @@ def read_inputs(
     processes: int,
     inexact: list[str],
 ) -> Inputs:
-    """Open everything that a training reads.
+    """Open everything that a training of the run "<dataset>/<run>" reads.
 
-    Args:
-        scale: where the run comes from.
-        name: "<dataset>/<run>".
-        seed: of the training.
-        folders: where to read.
-        decoders: processes that decode image files.
-        processes: that train together, part of the identity.
-        inexact: options that change results, part of the identity.
+    How many processes train together, and the inexact options, which change results, are part of
+    its identity; how many decode image files is not.
 
     Raises:
         AnysliceError: if the label levels do not fit the run or the data set.

@@ -19,12 +19,7 @@ KEPT = "finished"
 
 
 def keep(output: Path, area: Path) -> None:
-    """Keep the files of a finished training, and nothing else, in its resume area.
-
-    Args:
-        output: where they are.
-        area: the resume area; its checkpoints are removed.
-    """
+    """Keep the files of a finished training, and nothing else, in its resume area."""
     if not (area / KEPT).exists():
         part = area / f"{KEPT}.part"
         shutil.rmtree(part, ignore_errors=True)

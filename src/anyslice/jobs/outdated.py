@@ -21,12 +21,9 @@ def today(name: str) -> str | None:
 
 
 def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:
-    """What has changed since a training, in words; nothing if it is up to date.
+    """What has changed since the training of a metrics.json, in words; nothing if it is up to date.
 
-    Args:
-        metrics: its metrics.json.
-        run: the parameters in force.
-        manifest: of the data set in force; not compared where it does not exist.
+    Where there is no manifest, data are not compared.
     """
     changes = []
     if metrics["parameters"] != json.loads(json.dumps(asdict(run))):

@@ -44,13 +44,7 @@ def write_training(
 ) -> None:
     """Write FILES; metrics.json, the last, says that the training is finished.
 
-    Args:
-        folder: made if it does not exist.
-        trained: the outcome.
-        inputs: of the training.
-        deployment: what it takes to use the network on new images.
-        scale: the scale's name.
-        execution: devices, processes and options it ran with.
+    Of its execution it says the devices, processes and options.
     """
     _write_tensors(folder / WEIGHTS, trained.network.state_dict())
     _write_tensors(
@@ -140,11 +134,7 @@ def metrics(
 
 
 def lost_later(right: Tensor) -> list[float]:
-    """For each sub-network, percent of images that it has right and some larger one has wrong.
-
-    Args:
-        right: (K, N), bool.
-    """
+    """For each sub-network, percent of images that are right, (K, N), and wrong in a larger one."""
     K = len(right)
     return [float((right[k] & ~right[k:].all(dim=0)).double().mean() * 100) for k in range(K)]
 

@@ -11,13 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job that SLURM has not ended.
-
-    Attributes:
-        id: its number.
-        state: SLURM's word: PENDING, RUNNING, ...
-        comment: names Snakemake's rule and wildcards.
-    """
+    """A job that SLURM has not ended: PENDING, RUNNING; its comment has rule and wildcards."""
 
     id: str
     state: str

@@ -84,14 +84,9 @@ class Outlook:
 def status_of(
     scale: Scale, results: Path, work: Path, data: Path, queue: Sequence[QueuedJob] = ()
 ) -> list[Status]:
-    """All trainings of a scale, in its order.
+    """All trainings of a scale, in its order, from the folders that `anyslice status` takes.
 
-    Args:
-        scale: which trainings there are.
-        results: the scale's results, with runs/.
-        work: the folder of the resume areas.
-        data: the folder of the prepared data sets.
-        queue: SLURM's jobs. A training that failed but is queued again waits.
+    One that failed but is in SLURM's queue again waits.
     """
     rows = [
         _finished(results, run, seed, scale, data / run.partition("/")[0] / MANIFEST)
@@ -154,9 +149,7 @@ def as_mapping(rows: list[Status], others: Sequence[str]) -> dict[str, Any]:
 def table(rows: list[Status], others: Sequence[str] = ()) -> str:
     """The trainings as aligned lines, below a line of counts and above one with the total.
 
-    Args:
-        rows: of `status_of`.
-        others: runs with results that are none of the scale's.
+    The others are runs with results that are none of the scale's.
     """
     counts = {state: sum(row.state == state for row in rows) for state in _ORDER}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)

@@ -26,12 +26,7 @@ NOT_KEPT = "data/sources/"
 
 @dataclass(frozen=True)
 class Outdated:
-    """A file that is not what its sources would give.
-
-    Attributes:
-        path: of the file.
-        reason: why, in words.
-    """
+    """A file that is not what its sources would give, and why, in words."""
 
     path: str
     reason: str

@@ -39,14 +39,7 @@ NOT_IN_GIT = ("history.csv",)
 
 @dataclass(frozen=True)
 class Job:
-    """A job of Snakemake's graph, as far as DVC is concerned; paths are relative.
-
-    Attributes:
-        rule: its rule's name.
-        wildcards: values by name.
-        inputs: files that it reads.
-        outputs: files that it writes.
-    """
+    """A job of Snakemake's graph, as far as DVC is concerned; paths are relative."""
 
     rule: str
     wildcards: dict[str, str]
@@ -112,13 +105,7 @@ def dvc_yaml(scale: str) -> str:
 
 
 def _entry(jobs: list[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]:
-    """A stage: what its jobs read and write, without what they hand to each other.
-
-    Args:
-        jobs: the stage's.
-        scale: in force.
-        layers: its file and those it extends as they are written, to know which keys each has.
-    """
+    """A stage: what its jobs read and write, without what they hand to each other."""
     targets = list(dict.fromkeys(path for job in jobs for path in job.outputs))
     inputs = {path for job in jobs for path in job.inputs if _is_dependency(path)}
     outs = sorted({_tracked(path, job) for job in jobs for path in job.outputs})
@@ -153,7 +140,7 @@ def _is_metric(path: str) -> bool:
 
 
 def _params(jobs: list[Job], layers: list[Layer]) -> list[dict[str, list[str] | None]]:
-    """DVC's list of parameters: keys by file; None for the whole file."""
+    """DVC's list of parameters: keys by the file that says them; None for the whole file."""
     files: dict[str, list[str] | None] = {
         path: None for job in jobs for path in job.inputs if path.startswith("params/")
     }
