@@ -1,4 +1,7 @@
-"""What a training is, as a key: equal keys must end in equal bytes. Imports no torch."""
+"""What a training is, as a key, and whether a finished one still is what it would be now.
+
+Equal keys must end in equal bytes. Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,15 @@ import json
 import tokenize
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
 from anyslice.config.outside import module_file
+from anyslice.config.scale import Run
 from anyslice.errors import AnysliceError
+from anyslice.files import sha256
 
 PACKAGE = Path(__file__).parent.parent
 ROOMS = ("datasets", "kernels", "networks", "training")
@@ -84,6 +90,29 @@ def file_of(name: str, package: Path = PACKAGE) -> Path | None:
 def code_sha256(file: Path) -> str:
     """The SHA-256 of a file of code, comments and docstrings left out."""
     return hashlib.sha256(without_comments(file.read_text(encoding="utf-8")).encode()).hexdigest()
+
+
+@cache
+def today(name: str) -> str | None:
+    """The checksum of a file of code as it is now, or None if it is gone."""
+    path = file_of(name)
+    return code_sha256(path) if path is not None and path.is_file() else None
+
+
+def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:
+    """What has changed since the training of a metrics.json, in words; nothing if it is up to date.
+
+    Where there is no manifest, data are not compared.
+    """
+    changes = []
+    if metrics["parameters"] != json.loads(json.dumps(asdict(run))):
+        changes.append("parameters")
+    if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
+        changes.append("data")
+    files = [name for name, recorded in metrics["code_sha256"].items() if recorded != today(name)]
+    if files:
+        changes.append(f"code ({', '.join(files)})")
+    return changes
 
 
 def imports_of(file: Path, package: Path) -> list[str]:

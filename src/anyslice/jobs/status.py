@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from anyslice.config.scale import Scale
 from anyslice.files import read_json
-from anyslice.jobs.outdated import changes_since
+from anyslice.jobs.identity import changes_since
 from anyslice.jobs.slurm import QueuedJob
 from anyslice.paths import (
     LOG,

@@ -13,7 +13,7 @@ from typing import Any
 
 from anyslice.config.scale import Scale
 from anyslice.files import read_json, sha256
-from anyslice.jobs.outdated import changes_since
+from anyslice.jobs.identity import changes_since
 from anyslice.paths import MANIFEST, METRICS, data_folder, results_folder, training_folder
 
 RECORDS = Path(".snakemake/metadata")
