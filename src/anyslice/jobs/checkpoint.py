@@ -122,7 +122,14 @@ class Checkpoints:
             raise DamagedError(f"{path.name} is not what was written ({error})") from error
         if not intact:
             raise DamagedError(f"{path.name} has another SHA-256 than it says")
-        self._check_identity(path, content["identity"])
+        found = content["identity"]
+        if differing := self._differences(found):
+            raise AnysliceError(
+                f"{path} is a checkpoint of another training: it differs in "
+                f"{' and '.join(differing)} (it is of {found.get('run')} seed {found.get('seed')}, "
+                f"this is {self.identity.run} seed {self.identity.seed}). Remove {path.parent} to "
+                "train from the start; nothing was changed."
+            )
         tensors = path.with_suffix(".safetensors")
         try:
             data = tensors.read_bytes()
@@ -131,16 +138,6 @@ class Checkpoints:
         if hashlib.sha256(data).hexdigest() != content["tensors_sha256"]:
             raise DamagedError(f"{tensors.name} has another SHA-256 than when it was written")
         return Checkpoint(load(data), content["numbers"])
-
-    def _check_identity(self, path: Path, found: dict[str, Any]) -> None:
-        differing = self._differences(found)
-        if differing:
-            raise AnysliceError(
-                f"{path} is a checkpoint of another training: it differs in "
-                f"{' and '.join(differing)} (it is of {found.get('run')} seed {found.get('seed')}, "
-                f"this is {self.identity.run} seed {self.identity.seed}). Remove {path.parent} to "
-                "train from the start; nothing was changed."
-            )
 
     def _tidy(self) -> None:
         """Remove older checkpoints, and what a killed process left half-written."""

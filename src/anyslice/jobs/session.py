@@ -52,7 +52,7 @@ class ResumableSession(Session):
         self.watchers, self.processes, self.say = watchers, processes, say
         self.devices = [device_name(device)]
         self.saving_seconds = 0.0
-        self._state: State | None = None
+        self._state: State  # since `restore`, which the loop calls first
         self._at: tuple[int, int] | None = None
         self._last_save, self._last_cost = time.monotonic(), 0.0
 
@@ -120,17 +120,14 @@ class ResumableSession(Session):
         if wanted != GO:
             self._save()
         if wanted == STOP:
-            state = self._state
-            assert state is not None
             raise Interrupted(
-                f"stopped at epoch {state.epoch}, step {state.step} "
+                f"stopped at epoch {self._state.epoch}, step {self._state.step} "
                 f"({self.interrupts.reason or 'another process was asked to'}); "
                 "the same command goes on from there"
             )
 
     def _save(self) -> None:
         state, start = self._state, time.monotonic()
-        assert state is not None
         if self._at == (state.epoch, state.step):
             return
         state.raise_if_diverged()
