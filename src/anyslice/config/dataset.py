@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -199,39 +200,35 @@ def load_description(dataset: str, folder: Path = FOLDER) -> Description:
     return description
 
 
-def _contradictions(description: Description) -> list[str]:
+def _contradictions(description: Description) -> Iterator[str]:
     """What each key allows by itself, but not together with the others."""
-    problems = []
     for key in ("mean", "std"):
         if len(getattr(description, key)) != description.image_channels:
-            problems.append(
+            yield (
                 f"key {key!r}: one number for each of {description.image_channels} channels "
                 f"is needed (found {len(getattr(description, key))})"
             )
     if description.class_ids and len(description.class_ids) != len(description.classes):
-        problems.append(
+        yield (
             f"key 'class_ids': {len(description.classes)} are needed, one for each class "
             f"(found {len(description.class_ids)})"
         )
     if len(set(description.classes)) != len(description.classes):
-        problems.append("key 'classes': a name appears twice")
+        yield "key 'classes': a name appears twice"
     large = description.format in ("ilsvrc-2012", "cub-200-2011")
     if large and description.storage == "tensor":
-        problems.append(f"key 'storage': images of format {description.format} are 'files'")
+        yield f"key 'storage': images of format {description.format} are 'files'"
     if not large and description.format != "class-folders" and description.storage == "files":
-        problems += _uneven(description)
-    if description.format != "class-folders":
-        problems += [] if description.files else ["key 'files' is missing"]
+        yield from _uneven(description)
+    if description.format != "class-folders" and not description.files:
+        yield "key 'files' is missing"
     if description.folders and description.format not in _FOLDERS:
-        problems.append(f"key 'folders': format {description.format} has no class folders")
+        yield f"key 'folders': format {description.format} has no class folders"
     for number, level in enumerate(description.levels):
         members = [name for classes in level.values() for name in classes]
         if sorted(members) != sorted(description.classes):
             wrong = sorted(set(members) ^ set(description.classes)) or "a class that appears twice"
-            problems.append(
-                f"key 'levels.{number}': every class must have exactly one label; see {wrong}"
-            )
-    return problems
+            yield f"key 'levels.{number}': every class must have exactly one label; see {wrong}"
 
 
 def _uneven(description: Description) -> list[str]:

@@ -78,12 +78,8 @@ class LiveLine(Session):
             print()
 
     def _show(self, state: State, epoch: int) -> None:
+        """Print the line of an epoch that is done or being trained."""
         self._next = time.monotonic() + (0.1 if self.live else LINE_SECONDS)
-        text = self.line(state, epoch)
-        print(f"\r{text}\033[K" if self.live else text, end="" if self.live else "\n", flush=True)
-
-    def line(self, state: State, epoch: int) -> str:
-        """The line, of an epoch that is done or being trained."""
         left = self.pace.seconds_left(state)
         parts = [
             f"{self.title}  epoch {epoch}/{self.pace.epochs}",
@@ -92,7 +88,8 @@ class LiveLine(Session):
             f"{self.pace.images_per_second(state):.0f} images/s",
             f"{tqdm.format_interval(left)} left" if left is not None else "",
         ]
-        return "  ".join(part for part in parts if part)
+        text = "  ".join(part for part in parts if part)
+        print(f"\r{text}\033[K" if self.live else text, end="" if self.live else "\n", flush=True)
 
 
 class ProgressFile(Session):
@@ -107,13 +104,10 @@ class ProgressFile(Session):
         self.pace.update(state)
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + REFRESH_SECONDS
-            self._write(state)
+            self.after_epoch(state)
 
     def after_epoch(self, state: State) -> None:
         """Write."""
-        self._write(state)
-
-    def _write(self, state: State) -> None:
         last = state.history[-1] if state.history else None
         write_progress(
             self.path,

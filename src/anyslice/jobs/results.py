@@ -44,7 +44,8 @@ def write_training(
 ) -> None:
     """Write FILES; metrics.json, the last, says that the training is finished.
 
-    Of its execution it says the devices, processes and options.
+    There errors are in percent, sub-networks from thinnest or shallowest to full; the execution has
+    devices, processes and options.
     """
     _write_tensors(folder / WEIGHTS, trained.network.state_dict())
     _write_tensors(
@@ -58,9 +59,29 @@ def write_training(
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
     write_json(folder / ERRORS, ends(trained))
     write_json(folder / TIMING, {"wall_seconds": round(trained.seconds, 1)})
-    use = {"weights_sha256": sha256(folder / WEIGHTS), "deployment": asdict(deployment)}
-    found = metrics(trained, inputs, scale=scale, execution=execution)
-    write_json(folder / METRICS, found | use)
+    identity = inputs.identity
+    metrics = {
+        "run": identity.run,
+        "scale": scale,
+        "seed": identity.seed,
+        "chosen_epoch": trained.chosen_epoch,
+        "labels": [int(labels.max()) + 1 for labels in trained.test_labels],
+        "test_error": [by_level[0] for by_level in trained.test_errors],
+        "validation_error": [by_level[0] for by_level in trained.validation_errors],
+        "test_error_by_level": trained.test_errors,
+        "validation_error_by_level": trained.validation_errors,
+        "lost_later": lost_later(trained.test_predictions[:, 0] == trained.test_labels[0]),
+        "branch_norms": branch_norms(trained.network.state_dict(), inputs.run.network),
+        "parameters": asdict(inputs.run),
+        "execution": execution,
+        "data_manifest_sha256": identity.data,
+        "code_sha256": identity.code,
+        "key": identity.key,
+        "packages": packages(),
+        "weights_sha256": sha256(folder / WEIGHTS),
+        "deployment": asdict(deployment),
+    }
+    write_json(folder / METRICS, metrics)
 
 
 def is_finished(folder: Path, identity: Identity) -> bool:
@@ -105,32 +126,6 @@ def row(epoch: Epoch) -> dict[str, float]:
             suffix = f"{k}" if D == 1 else f"{k}_level{d}"
             columns[f"validation_error_{suffix}"] = error
     return columns
-
-
-def metrics(
-    trained: Trained, inputs: Inputs, *, scale: str, execution: dict[str, Any]
-) -> dict[str, Any]:
-    """metrics.json: errors in percent, sub-networks from thinnest or shallowest to full."""
-    identity = inputs.identity
-    return {
-        "run": identity.run,
-        "scale": scale,
-        "seed": identity.seed,
-        "chosen_epoch": trained.chosen_epoch,
-        "labels": [int(labels.max()) + 1 for labels in trained.test_labels],
-        "test_error": [by_level[0] for by_level in trained.test_errors],
-        "validation_error": [by_level[0] for by_level in trained.validation_errors],
-        "test_error_by_level": trained.test_errors,
-        "validation_error_by_level": trained.validation_errors,
-        "lost_later": lost_later(trained.test_predictions[:, 0] == trained.test_labels[0]),
-        "branch_norms": branch_norms(trained.network.state_dict(), inputs.run.network),
-        "parameters": asdict(inputs.run),
-        "execution": execution,
-        "data_manifest_sha256": identity.data,
-        "code_sha256": identity.code,
-        "key": identity.key,
-        "packages": packages(),
-    }
 
 
 def lost_later(right: Tensor) -> list[float]:

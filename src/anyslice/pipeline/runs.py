@@ -83,9 +83,9 @@ def rename_run(scale: Scale, old: str, new: str, results: Path, work: Path) -> N
     for area, identity in moved.items():
         if identity is not None:
             _rename_area(area, replace(identity, run=new))
-    for start, name in ((results / "runs", old), (work / scale.name, old)):
-        if (start / name).exists():
-            (start / name).rename(start / new)
+    for folder in (results / "runs", work / scale.name):
+        if (folder / old).exists():
+            (folder / old).rename(folder / new)
 
 
 def _refuse_if_in_use(scale: Scale, run: str, work: Path) -> None:
