@@ -103,7 +103,6 @@ def run_training(
                 with _failures_recorded(area) if leads else nullcontext():
                     _train_and_write(inputs, scale, output, session, device, options)
             if leads:
-                area.mkdir(parents=True, exist_ok=True)
                 keep(output, area)
 
 
@@ -161,14 +160,7 @@ def _train_and_write(
         "options": options.inexact,
     }
     with clear_write_errors(output):
-        write_training(
-            output,
-            trained,
-            inputs,
-            deployment,
-            scale=scale.name,
-            execution=execution,
-        )
+        write_training(output, trained, inputs, deployment, scale=scale.name, execution=execution)
     session.say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
 
 
