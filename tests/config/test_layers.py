@@ -3,9 +3,8 @@
 import pytest
 
 from anyslice.config.checked_yaml import ParameterError
-from anyslice.config.layers import merge
+from anyslice.config.layers import changes_of, merge
 from anyslice.config.scale import load_scale
-from anyslice.config.settings import changes_of
 
 RUN = "fashion-mnist-quick/i-resnext"
 

@@ -96,8 +96,8 @@ def train(
     from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 
     with Interrupts(time_budget) as interrupts:
+        from anyslice.config.layers import changes_of
         from anyslice.config.scale import load_scale
-        from anyslice.config.settings import changes_of
         from anyslice.jobs.gpus import own_gpus
         from anyslice.jobs.launch import run_in_processes, started_by_torchrun, stop_with_parent
         from anyslice.jobs.lock import wait_until_free

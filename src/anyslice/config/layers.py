@@ -1,10 +1,12 @@
-"""A scale's file and those that it extends, merged into one mapping."""
+"""A scale's file, those that it extends, and settings over them, merged into one mapping."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from anyslice.config.checked_yaml import ParameterError, read_mapping
 
@@ -55,6 +57,21 @@ def merge(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def changes_of(run: str, settings: Sequence[str]) -> dict[str, Any]:
+    """What settings that are given on the command line, as `recipe.epochs=1`, lay over a file.
+
+    Args:
+        run: "<dataset>/<run>", whose keys they are.
+        settings: as "<key>=<value>"; the value is YAML.
+
+    Raises:
+        ParameterError: if one is not of that form.
+    """
+    dataset, _, name = run.partition("/")
+    at = ("datasets", dataset, "runs", name)
+    return merge([_nested((*at, *key.split(".")), value) for key, value in map(_parse, settings)])
+
+
 def _over(above: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
@@ -88,3 +105,20 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
         raise ParameterError(
             f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
         ) from None
+
+
+def _parse(setting: str) -> tuple[str, Any]:
+    key, equals, value = setting.partition("=")
+    if not key or not equals:
+        raise ParameterError(f"--set {setting!r}: <key>=<value> is needed, as in recipe.epochs=10")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"--set {setting!r}: the value is not YAML: {error}") from error
+
+
+def _nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    nested: dict[str, Any] = value
+    return nested

@@ -16,13 +16,7 @@ AxisScale = Literal["linear", "log"]
 
 @dataclass(frozen=True, config=_STRICT)
 class Style:
-    """How one run is drawn, instead of as its family is.
-
-    Attributes:
-        label: in the legend.
-        colour: in a notation of Matplotlib.
-        marker: one of Matplotlib's.
-    """
+    """How one run is drawn, instead of as its family is (see `config.family`)."""
 
     label: str | None = None
     colour: str | None = None

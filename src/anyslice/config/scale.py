@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
@@ -26,9 +26,8 @@ from anyslice.config.layers import merge, read_layers
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
 Network = Annotated[NetworkParams, PlainValidator(parse_network)]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -106,8 +105,6 @@ class Run:
     """A network and how it is trained; its key in the file is its name.
 
     Attributes:
-        network: see its class.
-        recipe: see Recipe.
         hierarchy: train on all label levels of the data set (equation 2), not on the classes only.
     """
 
@@ -187,18 +184,18 @@ class Scale:
         Raises:
             ParameterError: if the scale has no such run; the message lists those it has.
         """
-        return self._listed(name).run
+        return self._choose("run", name, self.listed).run
 
     def gpus_of(self, name: str) -> int:
         """The GPUs of one training of the run called "<dataset>/<run>"; raises as `run`."""
-        return self._listed(name).gpus
+        return self._choose("run", name, self.listed).gpus
 
-    def _listed(self, name: str) -> ListedRun:
-        if name not in self.listed:
+    def _choose(self, what: str, name: str, choices: Mapping[str, T]) -> T:
+        if name not in choices:
             raise ParameterError(
-                f"{self.path}: there is no run {name!r}; choose from {', '.join(self.listed)}"
+                f"{self.path}: there is no {what} {name!r}; choose from {', '.join(choices)}"
             )
-        return self.listed[name]
+        return choices[name]
 
     @property
     def listed(self) -> dict[str, ListedRun]:
@@ -227,11 +224,7 @@ class Scale:
         Raises:
             ParameterError: if the scale has no such figure; the message lists those it has.
         """
-        if name not in self.figures:
-            raise ParameterError(
-                f"{self.path}: there is no figure {name!r}; choose from {', '.join(self.figures)}"
-            )
-        return self.figures[name]
+        return self._choose("figure", name, self.figures)
 
     def seeds_of(self, figure: str) -> tuple[int, ...]:
         """The seeds that a figure shows; raises as `figure`."""

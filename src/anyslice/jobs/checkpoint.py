@@ -36,12 +36,7 @@ class DamagedError(AnysliceError):
 
 
 class Checkpoints:
-    """The checkpoints of one training in its folder.
-
-    Args:
-        folder: of this training alone.
-        identity: of this training; checkpoints of another are refused.
-    """
+    """The checkpoints of one training in a folder of its own; those of another are refused."""
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         self.folder, self.identity = folder, identity

@@ -96,14 +96,7 @@ def deployment_of(
     manifest: Manifest,
     label_levels: Sequence[LabelLevel],
 ) -> Deployment:
-    """Count and calibrate a trained network.
-
-    Args:
-        network: in eval mode, on the device that is to calibrate it.
-        dataset: whose validation images calibrate it.
-        manifest: of the data set.
-        label_levels: D levels, fine to coarse.
-    """
+    """Count a trained network in eval mode, and calibrate it on validation images, where it is."""
     macs = [cost.macs for cost in count(network)]
     return Deployment(
         images=ImageFormat(

@@ -35,16 +35,11 @@ def own_gpus(
 ) -> Iterator[None]:
     """Have `count` GPUs, and let CUDA see no other, in this process and those it starts.
 
-    Waits while too few are free. All are taken at once or none, so that no two trainings
-    wait for each other's. CUDA must not have started in this process.
+    Waits, and says so once, while too few are free. All are taken at once or none, so that no two
+    trainings wait for each other's. CUDA must not have started in this process.
 
     Under SLURM a job's GPUs are its own: as many as are needed are taken without a lock, and where
     the job has more (trainings side by side in one job), the locks are the job's.
-
-    Args:
-        count: GPUs that are needed; with 0 nothing happens.
-        interrupts: when to stop waiting.
-        say: is told, once, that it waits.
 
     Raises:
         Interrupted: if asked to stop while waiting.

@@ -69,7 +69,6 @@ def read_inputs(
     run = scale.run(name)
     dataset = open_dataset(folders.data, workers=decoders)
     levels = label_levels_of(run, folders.data, folders.taxonomy)
-    code = [LOOP, STORAGES[dataset.manifest.storage], run.network.file]
     identity = Identity(
         run=name,
         seed=seed,
@@ -80,7 +79,7 @@ def read_inputs(
             "options": inexact,
         },
         data=sha256(folders.data / MANIFEST),
-        code=code_of(code),
+        code=code_of([LOOP, STORAGES[dataset.manifest.storage], run.network.file]),
     )
     return Inputs(run, dataset, dataset.manifest, tuple(levels), identity)
 

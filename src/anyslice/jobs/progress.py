@@ -80,11 +80,13 @@ class LiveLine(Session):
     def _show(self, state: State, epoch: int) -> None:
         """Print the line of an epoch that is done or being trained."""
         self._next = time.monotonic() + (0.1 if self.live else LINE_SECONDS)
+        last = state.history[-1] if state.history else None
         left = self.pace.seconds_left(state)
         parts = [
             f"{self.title}  epoch {epoch}/{self.pace.epochs}",
             f"step {state.step}/{len(state.losses)}" if state.step else "",
-            _outcome(state.history[-1]) if state.history else "",
+            f"loss {sum(last.train_losses):.3f}" if last else "",
+            errors_of("validation error", _of_classes(last)) if last else "",
             f"{self.pace.images_per_second(state):.0f} images/s",
             f"{tqdm.format_interval(left)} left" if left is not None else "",
         ]
@@ -118,7 +120,7 @@ class ProgressFile(Session):
             steps=len(state.losses),
             images_per_second=self.pace.images_per_second(state),
             seconds_left=self.pace.seconds_left(state),
-            validation_errors=last and [by_level[0] for by_level in last.validation_errors],
+            validation_errors=last and _of_classes(last),
         )
 
 
@@ -166,6 +168,6 @@ def write_progress(path: Path, state: str, **facts: Any) -> None:
         temporary.replace(path)
 
 
-def _outcome(epoch: Epoch) -> str:
-    errors = [by_level[0] for by_level in epoch.validation_errors]
-    return f"loss {sum(epoch.train_losses):.3f}  {errors_of('validation error', errors)}"
+def _of_classes(epoch: Epoch) -> list[float]:
+    """Each sub-network's validation error on the finest level, in percent."""
+    return [by_level[0] for by_level in epoch.validation_errors]

@@ -137,9 +137,7 @@ def lost_later(right: Tensor) -> list[float]:
 def branch_norms(weights: Mapping[str, Tensor], network: NetworkParams) -> list[list[float]]:
     """The l1-norm of each branch's third convolution (Figure 3b), by block over all stages.
 
-    Args:
-        weights: the state_dict of a network of that kind.
-        network: of any family; those without branches side by side have no norms.
+    A network without branches side by side has none.
     """
     if not isinstance(network, SideBySide):
         return []

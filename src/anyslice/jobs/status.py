@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -122,13 +121,11 @@ def _left(row: Status, rows: Sequence[Status]) -> float | None:
     """Seconds that a training has left, by itself or by those most like it that took some."""
     if row.seconds_left is not None:
         return row.seconds_left
-    took: dict[str, list[float]] = defaultdict(list)
-    for other in rows:
-        if other.seconds is not None:
-            for like in (other.run, other.run.partition("/")[0], ""):
-                took[like].append(other.seconds)
-    likes = (row.run, row.run.partition("/")[0], "")
-    return next((mean(took[like]) for like in likes if like in took), None)
+    took = [(f"{other.run}/", other.seconds) for other in rows if other.seconds is not None]
+    for like in (f"{row.run}/", f"{row.run.partition('/')[0]}/", ""):
+        if alike := [seconds for run, seconds in took if run.startswith(like)]:
+            return mean(alike)
+    return None
 
 
 def left_over(scale: Scale, results: Path) -> list[str]:

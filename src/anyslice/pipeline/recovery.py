@@ -31,21 +31,21 @@ def wait_for_snakemake() -> None:
 
     A `dvc repro` that is killed leaves the Snakemake that it started; what that makes is needed.
     """
-    if process := running_snakemake(Path.cwd()):
+    if process := running_snakemake():
         print(f"waiting for Snakemake, process {process.pid}, to end", flush=True)
-        while running_snakemake(Path.cwd()):
+        while running_snakemake():
             time.sleep(0.5)
 
 
-def running_snakemake(folder: Path) -> psutil.Process | None:
-    """A Snakemake that works in the folder and did not start this process."""
+def running_snakemake() -> psutil.Process | None:
+    """A Snakemake that works in the current folder and did not start this process."""
     own = {process.pid for process in [psutil.Process(), *psutil.Process().parents()]}
     for process in psutil.process_iter():
         try:
             if (
                 process.pid not in own
                 and is_snakemake(process.cmdline())
-                and Path(process.cwd()) == folder
+                and Path(process.cwd()) == Path.cwd()
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 return process

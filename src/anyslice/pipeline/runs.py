@@ -48,16 +48,9 @@ def remove_run(scale: Scale, run: str, results: Path, work: Path) -> None:
 
 
 def rename_run(scale: Scale, old: str, new: str, results: Path, work: Path) -> None:
-    """Give a run's results, resume areas and records the run's new name.
+    """Give a run's results, resume areas and records the new name that the scale lists it by.
 
     Its FLOPs are removed, as counting them takes seconds.
-
-    Args:
-        scale: which lists the new name and no longer the old one.
-        old: as "<dataset>/<run>".
-        new: likewise, of the same data set.
-        results: the scale's.
-        work: the folder of the resume areas.
 
     Raises:
         AnysliceError: if a figure shows the old name, the scale has no run of the new one, there
@@ -98,7 +91,7 @@ def _refuse_if_in_use(scale: Scale, run: str, work: Path) -> None:
         raise AnysliceError(
             f"{scale.path}: {', '.join(figures)} still show {run}: change the file first"
         )
-    if process := running_snakemake(Path.cwd()):
+    if process := running_snakemake():
         raise AnysliceError(
             f"Snakemake works in this folder, as process {process.pid}: wait for it"
         )
