@@ -38,9 +38,7 @@ class Difference:
 class ParentsTable:
     """A published table of parents: a line per class, in class order.
 
-    Attributes:
-        address: where it is published.
-        checksum: "sha256:" and its digits.
+    Its checksum is "sha256:" and the digits.
     """
 
     address: str

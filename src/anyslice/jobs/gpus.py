@@ -33,7 +33,7 @@ def own_gpus(
     interrupts: Interrupts,
     say: Callable[[str], object],
 ) -> Iterator[None]:
-    """Have `count` GPUs, and let CUDA see no other, in this process and those it starts.
+    """Have `count` GPUs, if any, and let CUDA see no other, in this process and those it starts.
 
     Waits, and says so once, while too few are free. All are taken at once or none, so that no two
     trainings wait for each other's. CUDA must not have started in this process.

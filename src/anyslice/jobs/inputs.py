@@ -87,10 +87,7 @@ def read_inputs(
 def label_levels_of(run: Run, data: Path, taxonomy: Path | None) -> list[LabelLevel]:
     """The label levels that a run is trained on, fine to coarse: the classes alone, or a hierarchy.
 
-    Args:
-        run: see Run.hierarchy.
-        data: the prepared data set.
-        taxonomy: a taxonomy.json, or None for the levels that the data set itself defines.
+    Without a taxonomy.json it is the hierarchy that the data set itself defines.
 
     Raises:
         AnysliceError: if a hierarchy has one level only, or the taxonomy is of other classes.

@@ -129,7 +129,11 @@ def row(epoch: Epoch) -> dict[str, float]:
 
 
 def lost_later(right: Tensor) -> list[float]:
-    """For each sub-network, percent of images that are right, (K, N), and wrong in a larger one."""
+    """For each sub-network, percent of images that it has right and some larger one has wrong.
+
+    Args:
+        right: (K, N), bool.
+    """
     K = len(right)
     return [float((right[k] & ~right[k:].all(dim=0)).double().mean() * 100) for k in range(K)]
 

@@ -109,6 +109,7 @@ def _entry(jobs: list[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]
     targets = list(dict.fromkeys(path for job in jobs for path in job.outputs))
     inputs = {path for job in jobs for path in job.inputs if _is_dependency(path)}
     outs = sorted({_tracked(path, job) for job in jobs for path in job.outputs})
+    metrics = [path for path in outs if path.endswith("/errors.json")]
     command = ["anyslice", "make", *targets, "--config", f"scale={_argument(scale)}"]
     entry: dict[str, Any] = {
         "cmd": shlex.join(command),
@@ -117,9 +118,9 @@ def _entry(jobs: list[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]
         "outs": [
             {path: {"cache": False}} if _in_git(path) else path
             for path in outs
-            if not _is_metric(path)
+            if path not in metrics
         ],
-        "metrics": [{path: {"cache": False}} for path in outs if _is_metric(path)],
+        "metrics": [{path: {"cache": False}} for path in metrics],
     }
     return {key: value for key, value in entry.items() if value}
 
@@ -133,10 +134,6 @@ def _is_dependency(path: str) -> bool:
 def _tracked(path: str, job: Job) -> str:
     """What DVC tracks for an output: of a prepared data set, the whole folder."""
     return str(PurePosixPath(path).parent) if job.rule == "prepare" else path
-
-
-def _is_metric(path: str) -> bool:
-    return path.endswith("/errors.json")
 
 
 def _params(jobs: list[Job], layers: list[Layer]) -> list[dict[str, list[str] | None]]:
