@@ -1,8 +1,9 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make study     the study, figures and report: make study DATA=<folder with cifar10/ and cifar100/>
-# make quicktest what takes little more than a minute, without lint: for every save
-# make test      formatting, lint, types and all tests that leave this machine as it is
-# make systemtest the tests that install Debian's packages on this machine; needs root
+# make quicktest what takes about a minute, without lint: for every save
+# make test      formatting, lint, types and all tests but those of whole studies
+# make systemtest whole studies by Snakemake and DVC in copies of this repository; then, as root,
+#                by SLURM, whose Debian packages it installs on this machine
 # make verify    what is outdated at the scale SCALE (quick), and why
 # make gputest   training on this machine's GPU; without one, the same tests on the CPU
 # make bench     tests of speed; speed of training on this CPU, results/bench.json;
@@ -33,12 +34,13 @@ study: install
 	snakemake --cores all --config scale=study $(if $(DATA),'$(SOURCES)')
 
 quicktest: install
-	$(PYTEST) -q -n 2 -m "not slow and not perf"
+	$(PYTEST) -q -n 2 -m "not slow and not system and not perf"
 
 test: install check
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 -m "not system and not perf"
 
 systemtest: install
+	$(PYTEST) -n 2 -m system
 	SYSTEMTEST=1 $(PYTEST) tests/workflow/test_slurm.py
 
 gputest: install

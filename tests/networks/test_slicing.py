@@ -200,6 +200,7 @@ def hyperparameters(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(hyperparameters())
 def test_costs_follow_the_formula(chosen):

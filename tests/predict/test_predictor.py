@@ -216,6 +216,7 @@ def test_confidence_saves_macs_and_loses_little(predictor_of, test_batch, name, 
         assert answer.macs == predictor.run.deployment.cumulative_macs[answer.subnetwork - 1]
 
 
+@pytest.mark.slow
 @every_model
 def test_an_image_stops_early_exactly_when_its_answer_is_probably_right(
     predictor_of, test_batch, name
@@ -294,6 +295,7 @@ def test_budgets_that_cannot_be_are_refused(predictor_of, images, budget, messag
         predictor_of("i-resnext").predict(images, **budget)
 
 
+@pytest.mark.slow
 def test_more_images_than_one_call_takes_get_the_same_answers(predictor_of, test_batch):
     predictor = predictor_of("is-resnext")
     many = test_batch.images[:150]

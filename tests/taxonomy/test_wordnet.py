@@ -64,12 +64,14 @@ def test_missing_and_damaged_files_are_named(tmp_path):
         open_wordnet(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["oriole", "oriole.n.00", "oriole.n.77", "xyzzy.n.01", ""])
 def test_what_is_no_synset_is_refused(nouns, name):
     with pytest.raises(TaxonomyError):
         find_synset(nouns, name)
 
 
+@pytest.mark.slow
 def test_a_path_is_the_longest_and_only_below_the_root(nouns):
     entity, dog = find_synset(nouns, "entity.n.01"), find_synset(nouns, "dog.n.01")
     assert len(path_from(entity, dog)) == max(map(len, dog.hypernym_paths()))
@@ -92,6 +94,7 @@ def test_names_are_matched(nouns, name, parent, how):
     assert match.how.startswith(how)
 
 
+@pytest.mark.slow
 def test_a_name_outside_the_root_has_no_match(nouns):
     assert match_by_name(nouns, ["Gadwall", "Bulldog", "Mallard"], BIRDS).keys() == {"Mallard"}
 

@@ -124,6 +124,7 @@ def test_starting_over_is_said_with_the_reason(session, tmp_path, identity):
     ]
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_repeated(short, folders, capsys):
     run_training(short, RUN, 1, folders, Interrupts())
     model = folders.output / "model.safetensors"
@@ -166,6 +167,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
     assert outcome(folders.output) == calm
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_reported_too(short, folders, capsys):
     folder = stop_once(short, folders)
     last = max(folder.glob("epoch*.json"))
@@ -199,6 +201,7 @@ def test_a_checkpoint_of_another_training_is_refused(short, data, session, ident
     assert {p: p.read_bytes() for p in changed.checkpoints.folder.iterdir()} == files
 
 
+@pytest.mark.slow
 def test_changed_parameters_start_afresh_and_lose_nothing(short, folders):
     old = stop_once(short, folders)
     dataset = short.datasets["fashion-mnist-short"]
@@ -227,6 +230,7 @@ def test_a_second_process_on_a_training_is_refused(short, folders):
         pass
 
 
+@pytest.mark.slow
 def test_results_of_another_run_are_not_overwritten(short, folders):
     run_training(short, RUN, 1, folders, Interrupts())
     before = (folders.output / "metrics.json").read_bytes()

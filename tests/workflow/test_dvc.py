@@ -56,7 +56,7 @@ def planned(folder, run) -> str:
     return run(folder, "snakemake", "--dry-run", FIGURE, *CONFIG).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_git_has_the_numbers_and_dvc_the_rest(study, run):
     tracked = run(study, "git", "ls-files", "results").stdout.split()
     assert {TABLE, METRICS} <= set(tracked)
@@ -64,7 +64,7 @@ def test_git_has_the_numbers_and_dvc_the_rest(study, run):
     assert run(study, "git", "status", "--porcelain").stdout == ""
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_clone_has_nothing_to_do(clone, run):
     assert "Nothing to be done" in planned(clone, run)
     assert "Running stage" not in run(clone, "dvc", "repro", "--dry", "fig4a").stdout
@@ -73,7 +73,7 @@ def test_a_clone_has_nothing_to_do(clone, run):
     assert run(clone, "git", "status", "--porcelain").stdout == ""
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_dvc_shows_errors_and_figures(study, run):
     said = run(study, "dvc", "metrics", "show", "--json").stdout
     shown = json.loads(said.splitlines()[-1])  # before it: what has not been made
@@ -86,7 +86,7 @@ def test_dvc_shows_errors_and_figures(study, run):
     shutil.rmtree(study / "plots")
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_what_snakemake_made_is_up_to_date_after_a_commit(clone, run):
     edit(
         clone / SCALE,
@@ -101,7 +101,7 @@ def test_what_snakemake_made_is_up_to_date_after_a_commit(clone, run):
     assert "Nothing to be done" in planned(clone, run)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_an_experiment_changes_a_parameter_and_trains_what_it_concerns(clone, run):
     before = (clone / TABLE).read_text()
     said = run(clone, "dvc", "exp", "run", "-S", f"{SCALE}:{LINE}.network.W=12", "fig4a").stdout
@@ -112,7 +112,7 @@ def test_an_experiment_changes_a_parameter_and_trains_what_it_concerns(clone, ru
     assert all("is-resnext" in line for line in changed)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_training_that_fails_leaves_no_figure_that_counts_as_current(clone, run):
     recipe = (
         "recipe: {learning_rate: 1.0e+30}\n        network: {name: resnext, L: 3, W: 8, B: 2, C: 2}"
@@ -130,7 +130,7 @@ def test_a_training_that_fails_leaves_no_figure_that_counts_as_current(clone, ru
     assert "up to date" not in run(clone, "dvc", "status", "--with-deps", "fig4a").stdout
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_step_that_fails_leaves_no_figure_that_counts_as_current(clone, run):
     """Snakemake records a failed job as done; without our own rule it would find nothing to do."""
     edit(clone / "params/datasets/fashion-mnist-quick.yaml", "train: 9000", "9000", "9999")
@@ -140,7 +140,7 @@ def test_a_step_that_fails_leaves_no_figure_that_counts_as_current(clone, run):
     assert "Nothing to be done" not in planned(clone, run)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_other_code_is_shown_and_trained_again_when_asked(clone, run):
     """The clone runs this repository's package; its metrics are made to be of other code."""
     metrics = json.loads((clone / METRICS).read_text())
@@ -159,7 +159,7 @@ def test_other_code_is_shown_and_trained_again_when_asked(clone, run):
     assert "Nothing to be done" not in plan
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize("tool", ["snakemake", "dvc"])
 def test_one_command_goes_on_after_a_kill(clone, run, start, tool):
     """Killed with trainings under way; these live on, and are waited for."""

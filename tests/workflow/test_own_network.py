@@ -62,7 +62,7 @@ def test_what_the_readme_shows_is_in_the_example(root):
     assert all(within(part, example) for part in shown)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_it_is_in_figure_4a(project):
     table = pd.read_csv(project / "results/mine/fig4a.csv")
     rows = table[table.family == "Slimmable ResNet"]
@@ -72,7 +72,7 @@ def test_it_is_in_figure_4a(project):
     assert "Slimmable ResNet" in PdfReader(project / "results/fig4a.pdf").pages[0].extract_text()
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_ones_own_figure_looks_as_its_keys_say(project):
     text = PdfReader(project / "results/size.pdf").pages[0].extract_text()
     for part in ("Error against size", "parameters", "slimmable"):
@@ -82,7 +82,7 @@ def test_ones_own_figure_looks_as_its_keys_say(project):
     assert (project / "curves.png").stat().st_size > 0
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_it_is_benchmarked_tried_and_predicts_like_the_others(project, run, tmp_path):
     bench = json.loads((project / "results/bench-mine.json").read_text())
     assert bench["networks"][RUN]["images_per_second"] > 0
@@ -93,7 +93,7 @@ def test_it_is_benchmarked_tried_and_predicts_like_the_others(project, run, tmp_
     assert json.loads(said[said.index("[") :])[0]["image"].endswith("grey.png")
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_where_its_module_is_not_found_prediction_says_so(project, run, tmp_path):
     Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")
     copied = shutil.copytree(project / FOLDER, tmp_path / "copied")
@@ -102,7 +102,7 @@ def test_where_its_module_is_not_found_prediction_says_so(project, run, tmp_path
     assert "module 'examples.families' cannot be imported" in said.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_its_edit_outdates_its_own_trainings_and_no_others(project, run):
     assert states(project, run)[RUN] == "done"
     network, table = project / "examples/slimmable.py", project / "examples/families.py"

@@ -59,14 +59,14 @@ def scale_file(project):
     path.write_text(text)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_figure_says_what_it_shows(project):
     text = PdfReader(project / TARGET).pages[0].extract_text()
     for part in ("tiny", "Fashion-MNIST", "1 seed", "MACs", "I-ResNeXt"):
         assert part in text
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_table_is_tidy(project):
     table = pd.read_csv(project / "results/tiny/fig4a.csv")
     assert {"run", "family", "subnetwork", "seed", "macs", "error"} <= set(table.columns)
@@ -75,7 +75,7 @@ def test_the_table_is_tidy(project):
     assert (table.groupby("run").macs.diff().dropna() > 0).all()
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_training_leaves_its_files(project):
     folder = project / "results/tiny/runs/fashion-mnist-quick/i-resnext/seed1"
     names = {"model.safetensors", "predictions.safetensors"}
@@ -86,12 +86,12 @@ def test_a_training_leaves_its_files(project):
     assert "left" in (folder / "train.log").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_second_run_has_nothing_to_do(project):
     assert jobs(snakemake(project, "-n")) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_figures_are_redrawn_without_weights_and_predictions(project, tmp_path):
     """A clone has metrics and FLOPs from git, and nothing else."""
     copy = shutil.copytree(project, tmp_path / "copy", symlinks=True)
@@ -108,7 +108,7 @@ def test_figures_are_redrawn_without_weights_and_predictions(project, tmp_path):
     assert before == [table.read_bytes() for table in tables if "runs/" not in str(table)]
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_times_are_measured_once_and_drawn_again_without_weights(project, tmp_path):
     copy = shutil.copytree(project, tmp_path / "copy", symlinks=True)
     target = "results/latency.pdf"
@@ -122,7 +122,7 @@ def test_times_are_measured_once_and_drawn_again_without_weights(project, tmp_pa
     assert jobs(snakemake(copy, "-n", target)) == {"latency": 1}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_every_figure_has_its_files(project):
     names = ["fig3a", "fig3b", "fig3c", "fig4a", "fig5a", "properties"]
     for name in [f"{name}.{end}" for name in names for end in ("pdf", "png", "csv")]:
@@ -131,14 +131,14 @@ def test_every_figure_has_its_files(project):
         assert (project / "results" / name).stat().st_size > 0
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_report_loads_nothing_from_elsewhere(project):
     html = (project / "results/report.html").read_text()
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=.?https?:", html)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="it needs Chromium in the PATH; then: make test")
+@pytest.mark.system
+@pytest.mark.skipif(CHROMIUM is None, reason="it needs Chromium in the PATH; then: make systemtest")
 def test_a_browser_shows_the_report(project, tmp_path):
     shown = subprocess.run(
         [
@@ -157,7 +157,7 @@ def test_a_browser_shows_the_report(project, tmp_path):
         assert part in body
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_changed_run_trains_again_alone(project, scale_file):
     old = " is-resnext:\n        network: {name: is-resnext, L: 3, W: 8"
     assert old in scale_file.read_text()
@@ -166,7 +166,7 @@ def test_a_changed_run_trains_again_alone(project, scale_file):
     assert planned == {"train": 1, "count_flops_fashion_mnist_quick": 1, "draw": 1, "fig4a": 1}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_changed_run_touches_only_what_shows_it(project, scale_file):
     """The ResNeXt of one branch is in Figure 3c, in the properties and in what sums up all."""
     old = "resnext-11-c1:\n"
@@ -181,13 +181,13 @@ def test_a_changed_run_touches_only_what_shows_it(project, scale_file):
     assert planned == {"train": 1, "draw": 2, "fig3c": 1, "properties": 1}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_changed_comment_does_nothing(project, scale_file):
     scale_file.write_text("# Another comment.\n" + scale_file.read_text())
     assert jobs(snakemake(project, "-n")) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_more_gpus_and_a_time_limit_train_nothing_again(project, scale_file):
     """How trainings are executed, here or by a cluster's profile, is no part of the study."""
     line = "    stands_in_for: CIFAR-10\n"
@@ -196,7 +196,7 @@ def test_more_gpus_and_a_time_limit_train_nothing_again(project, scale_file):
     assert jobs(snakemake(project, "-n", TARGET, "--set-resources", "train:runtime=60")) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize(("limit", "budget"), [(60, "50"), (15, "7.5")])
 def test_under_a_time_limit_a_training_has_a_time_budget_below_it(project, limit, budget):
     limited = ["--forcerun", "train", "--set-resources", f"train:runtime={limit}"]
@@ -204,7 +204,7 @@ def test_under_a_time_limit_a_training_has_a_time_budget_below_it(project, limit
     assert f" --time-budget {budget} " in said.stdout + said.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_deleted_metrics_retrain_that_training_alone(project):
     metrics = project / "results/tiny/runs/fashion-mnist-quick/is-resnext/seed1/metrics.json"
     content = metrics.read_bytes()

@@ -67,7 +67,7 @@ def test_released_models_are_trainings_of_the_study(root, metrics):
     assert sum(path.stat().st_size for path in files) < 8e6
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_clone_trains_nothing_and_draws_the_same_tables(root, copy_repository, run, tmp_path):
     """Without data, weights and the folder of checkpoints."""
     clone = copy_repository(tmp_path, leave_out=())
