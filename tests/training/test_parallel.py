@@ -203,14 +203,15 @@ def test_killed_processes_end_with_the_bytes_of_undisturbed_ones(
 ):
     """KILLS=5 kills as many times, KILL_SEED=7 at other moments."""
     draw = random.Random(int(os.environ.get("KILL_SEED", "2018")) + world)
-    scale = changed_scale("epochs: 3", "epochs: 15")
+    wanted = int(os.environ.get("KILLS", "1"))
+    scale = changed_scale("epochs: 3", f"epochs: {5 + 4 * wanted}")
     calm, killed = (
         replace(folders, output=folders.output / name, work=folders.work / name)
         for name in ("calm", "killed")
     )
     assert _processes(scale, calm, world).wait() == 0
     kills = 0
-    while kills < int(os.environ.get("KILLS", "1")):
+    while kills < wanted:
         process = _processes(scale, killed, world)
         _wait_for_checkpoint(process, killed.work)
         time.sleep(draw.uniform(0, 0.5))
@@ -219,6 +220,7 @@ def test_killed_processes_end_with_the_bytes_of_undisturbed_ones(
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         kills += 1
+    print(f"{world} processes: killed {kills} times")
     assert kills
     assert _processes(scale, killed, world).wait() == 0
     assert outcome(killed.output) == outcome(calm.output)
