@@ -118,7 +118,7 @@ def _draw_block(axes: Axes, block: Connectivity, whole: Connectivity) -> None:
         for i, box in enumerate(boxes, start=1):
             label = f"${row}_{i}$" if len(boxes) > 1 else f"${row}$"
             _draw_box(axes, box, HEIGHTS[row], label, present=i <= len(block.groups[row]))
-    for edge in whole.edges | block.edges:
+    for edge in sorted(whole.edges | block.edges):
         _draw_edge(axes, edge, whole, places, present=edge in block.edges)
     axes.set_xlim(-0.2, places["x"][-1].right + 0.2)
     axes.set_ylim(-BOX / 2 - 0.1, HEIGHTS["x"] + BOX / 2 + 0.1)

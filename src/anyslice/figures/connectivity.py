@@ -21,7 +21,7 @@ SAMPLES = 64
 """Random inputs: each ReLU lets some of them through."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Edge:
     """Group `target` of a row depends on group `source` of another; both count from 1.
 
