@@ -53,6 +53,7 @@ def test_another_family_replaces_the_network_as_a_whole(extended):
     ("text", "expected"),
     [
         ("recipe: {epoch: 3}\n", "mine.yaml: unknown key 'recipe.epoch'"),
+        ("name: other\n", "mine.yaml: unknown key 'name': it is the file's own name"),
         ("extends: quik\n", "there is no scale 'quik'"),
         ("extends: 3\n", "key 'extends': the name of a scale"),
     ],

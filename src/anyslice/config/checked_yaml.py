@@ -55,6 +55,18 @@ def check(kind: type[T], value: Any, path: Path | str, at: tuple[str, ...] = ())
         raise ParameterError("\n".join(f"{path}: {line}" for line in lines)) from None
 
 
+def check_file(kind: type[T], raw: dict[str, Any], path: Path) -> T:
+    """As `check`, of a whole file: its name and path are no keys of it, but attributes of `kind`.
+
+    Raises:
+        ParameterError: also if it has such a key.
+    """
+    for key in ("name", "path"):
+        if key in raw:
+            raise ParameterError(f"{path}: unknown key {key!r}: it is the file's own {key}")
+    return check(kind, raw | {"name": path.stem, "path": str(path)}, path)
+
+
 def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> str:
     keys, _ = _locate(schema, error["loc"])
     key = ".".join(str(part) for part in (*at, *keys))

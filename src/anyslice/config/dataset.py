@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+from anyslice.config.checked_yaml import ParameterError, check_file, read_mapping
 
 FOLDER = Path("params/datasets")
 """Where the descriptions are, seen from the top of the repository."""
@@ -194,7 +194,7 @@ def load_description(dataset: str, folder: Path = FOLDER) -> Description:
         raise ParameterError(
             f"there is no data set {path.stem!r} (no file {path}); choose from {names}"
         ) from None
-    description = check(Description, raw | {"name": path.stem, "path": str(path)}, path)
+    description = check_file(Description, raw, path)
     for problem in _contradictions(description):
         raise ParameterError(f"{path}: {problem}")
     return description

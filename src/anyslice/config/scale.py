@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+from anyslice.config.checked_yaml import ParameterError, check, check_file, read_mapping
 from anyslice.config.families import FAMILIES, NetworkParams, Positive, Problem, parse_network
 from anyslice.config.figures import Figure, figure_problems
 from anyslice.config.layers import merge, read_layers
@@ -257,7 +257,6 @@ def load_scale(
     layers = read_layers(scale, folder)
     path = layers[0][0]
     raw = merge([changes or {}, *(layer for _, layer in layers)])
-    raw |= {"name": path.stem, "path": str(path)}
     check(Recipe, raw.get("recipe"), path, ("recipe",))
     check(Count, raw.get("gpus"), path, ("gpus",))
     for key, dataset in _mappings(raw, "datasets"):
@@ -266,7 +265,7 @@ def load_scale(
         for name, run in _mappings(dataset, "runs"):
             _inherit(dataset, run, path, (*at, "runs", name))
             _check_network(run.get("network"), path, (*at, "runs", name, "network"))
-    checked = check(Scale, raw, path)
+    checked = check_file(Scale, raw, path)
     problems = [
         *_of_seeds(checked),
         *_of_recipes(checked),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+from anyslice.config.checked_yaml import ParameterError, check_file, read_mapping
 
 FOLDER = Path("params/taxonomy")
 """Where the descriptions are, seen from the top of the repository."""
@@ -86,4 +86,4 @@ def load_description(dataset: str) -> Description:
         raise ParameterError(
             f"there is no taxonomy for {dataset!r} (no file {path}); there is one for {names}"
         ) from None
-    return check(Description, raw | {"name": path.stem, "path": str(path)}, path)
+    return check_file(Description, raw, path)
