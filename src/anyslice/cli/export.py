@@ -30,9 +30,9 @@ def export(run: Path, subnetwork: int | None, format_: str, output: Path) -> Non
     takes the features that step k - 1 left, and leaves those for step k + 1, so that real early
     stop runs on any ONNX engine. The metadata name classes, normalisation and image size.
     """
+    from anyslice.costs.macs import is_interruptible
     from anyslice.predict.engine import Part, require_onnx
     from anyslice.predict.export import export as write
-    from anyslice.predict.latency import is_interruptible
     from anyslice.predict.run_folder import load_run
 
     require_onnx()

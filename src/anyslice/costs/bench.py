@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from anyslice.costs.machine import cpu_model
-from anyslice.costs.macs import cost_of
+from anyslice.costs.macs import cost_of, is_interruptible
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.base import Logits
 from anyslice.training.loss import joint_backward
@@ -103,10 +103,9 @@ class AllSubnetworks(nn.Module):
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of sub-network 1, 2, ... K."""
-        try:
+        if is_interruptible(self.network):
             return list(self.network.refine(images))
-        except TypeError:  # not interruptible: one pass for each sub-network
-            return self.network(images)  # type: ignore[no-any-return]
+        return self.network(images)  # type: ignore[no-any-return]
 
 
 def new_training(

@@ -76,11 +76,15 @@ def cumulative_macs(network: AnytimeNetwork, macs: Sequence[int]) -> list[int]:
     An interruptible network computes only what is new; any other begins again for each k, and
     spends the `macs` of each by itself.
     """
+    if not is_interruptible(network):
+        return list(accumulate(macs))
     with FlopCounterMode(display=False, custom_mapping=COUNTED) as counter, torch.no_grad():
-        try:
-            return [_macs_so_far(counter) for _ in network.eval().refine(_image_for(network))]
-        except TypeError:
-            return list(accumulate(macs))
+        return [_macs_so_far(counter) for _ in network.eval().refine(_image_for(network))]
+
+
+def is_interruptible(network: AnytimeNetwork) -> bool:
+    """Whether its sub-networks re-use what smaller ones computed: its class defines the steps."""
+    return type(network).steps is not AnytimeNetwork.steps
 
 
 def training_passes(network: AnytimeNetwork) -> int:

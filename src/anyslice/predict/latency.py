@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from anyslice.costs.bench import machine, take_turns
+from anyslice.costs.macs import is_interruptible
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.predict.cache import cached_path, keep_cached, read_cached
 from anyslice.predict.engine import Engine, Features
@@ -213,14 +214,6 @@ def _eager(module: nn.Module, images: Tensor) -> Callable[[], object]:
             return module(images)
 
     return call
-
-
-def is_interruptible(network: AnytimeNetwork) -> bool:
-    """Whether its sub-networks re-use what smaller ones computed."""
-    try:
-        return bool(network.steps())
-    except TypeError:
-        return False
 
 
 def _latency(seconds: list[float]) -> Latency:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from anyslice.costs.macs import is_interruptible
 from anyslice.predict.budget import (
     Below,
     attempts,
@@ -28,7 +29,6 @@ from anyslice.predict.labels import spoken
 from anyslice.predict.latency import (
     LatencyTable,
     Slowdown,
-    is_interruptible,
     latency_table,
     until_steps,
     zeros,
