@@ -96,7 +96,10 @@ def deployment_of(
     manifest: Manifest,
     label_levels: Sequence[LabelLevel],
 ) -> Deployment:
-    """Count a trained network in eval mode, and calibrate it on validation images, where it is."""
+    """Count a trained network's operations and calibrate it on validation images.
+
+    It is in eval mode, on the device that is to run it.
+    """
     macs = [cost.macs for cost in count(network)]
     return Deployment(
         images=ImageFormat(

@@ -104,7 +104,7 @@ def is_finished(folder: Path, identity: Identity) -> bool:
 def clear(folder: Path) -> None:
     """Remove an earlier result of the run: until there is a new one, nothing looks like one.
 
-    Before the training one so finds out whether the folder can be written to.
+    It also finds out, before hours of training, whether the folder can be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in reversed(FILES):

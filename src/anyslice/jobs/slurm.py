@@ -11,7 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job that SLURM has not ended: PENDING, RUNNING; its comment has rule and wildcards."""
+    """A job that SLURM has not ended.
+
+    Its state is SLURM's word, such as PENDING; its comment names Snakemake's rule and wildcards.
+    """
 
     id: str
     state: str
