@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import click
+from filelock import FileLock
 
 
 class PassedOn(click.Command):
@@ -31,12 +32,20 @@ def make(arguments: tuple[str, ...]) -> None:
     workflow profile to use, such as profiles/slurm. DVC's stages run through it.
     """
     from anyslice.jobs.slurm import wait_for_jobs
-    from anyslice.pipeline.recovery import remove_stale_lock, use_writable_cache, wait_for_snakemake
+    from anyslice.pipeline.recovery import (
+        STARTING,
+        remove_stale_lock,
+        use_writable_cache,
+        wait_for_snakemake,
+    )
 
     use_writable_cache()
     wait_for_snakemake()
-    remove_stale_lock()
-    wait_for_jobs(Path.cwd())
-    profile = os.environ.get("ANYSLICE_PROFILE")
-    options = ["--workflow-profile", profile] if profile else []
-    os.execvp("snakemake", ["snakemake", *options, *arguments])
+    with FileLock(STARTING):  # of several that have waited, one goes on and the others wait again
+        wait_for_snakemake()
+        remove_stale_lock()
+        wait_for_jobs(Path.cwd())
+        profile = os.environ.get("ANYSLICE_PROFILE")
+        options = ["--workflow-profile", profile] if profile else []
+        # The lock ends where this process becomes Snakemake, which then holds its own.
+        os.execvp("snakemake", ["snakemake", *options, *arguments])

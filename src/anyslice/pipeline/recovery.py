@@ -19,6 +19,9 @@ from anyslice.pipeline.audit import forget_missing
 
 LOCKS = Path(".snakemake/locks")
 
+STARTING = Path(".snakemake/starting")
+"""A lock, held from before a Snakemake looks whether another works until it does so itself."""
+
 OWNER = Path(".snakemake/owner.json")
 """Host and process of the Snakemake that holds the lock."""
 
