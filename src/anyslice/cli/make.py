@@ -41,6 +41,7 @@ def make(arguments: tuple[str, ...]) -> None:
 
     use_writable_cache()
     wait_for_snakemake()
+    wait_for_jobs(Path.cwd())
     with FileLock(STARTING):  # of several that have waited, one goes on and the others wait again
         wait_for_snakemake()
         remove_stale_lock()
