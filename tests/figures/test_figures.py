@@ -161,7 +161,7 @@ def test_a_figure_has_its_own_title_seeds_and_styles(restyled):
     scale, table, face = restyled(title="Mine", seeds=[2], styles={"msdnet": style})
     assert face.title == "Mine"
     assert "1 seed" in face.notes
-    look = budget.looks_of(table, face)["msdnet"]
+    look = budget.legend_entries(table, face)["msdnet"]
     assert (look.label, look.colour, look.marker) == ("ours", "#123456", "h")
     assert scale.seeds_of("fig4a") == (2,)
     assert scale.seeds_of("fig3a") == (1, 2)
@@ -180,7 +180,7 @@ def test_no_two_runs_share_an_entry_of_the_legend_however_many_lines(restyled):
     _, table, face = restyled(styles={"resnet-8": {"label": "MSDNet"}})
     one = table[table.run == "i-resnext"]
     many = pd.concat([table, *(one.assign(run=f"i-resnext-{n}") for n in range(12))])
-    looks = budget.looks_of(many, face)
+    looks = budget.legend_entries(many, face)
     labels = [look.label for look in looks.values() if look.label]
     assert len(set(labels)) == len(labels)
     assert looks["i-resnext-7"].label == "I-ResNeXt (K=4), i-resnext-7"

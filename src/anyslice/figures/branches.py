@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from anyslice.config.families import labelled
-from anyslice.figures.curves import Look, count_axis, legend_below, plot_mean
+from anyslice.figures.curves import LegendEntry, count_axis, legend_below, plot_mean
 from anyslice.figures.style import COLUMN, Face, print_style
 
 
@@ -17,8 +17,10 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
         for run, rows in table.groupby("run", sort=False):
             family = labelled(rows.family.iloc[0])
-            look = Look(family.label, family.colour, family.marker).styled(face.style(str(run)))
-            plot_mean(axes, rows, look, x="branch", y="l1_norm")
+            entry = LegendEntry(family.label, family.colour, family.marker).styled(
+                face.style(str(run))
+            )
+            plot_mean(axes, rows, entry, x="branch", y="l1_norm")
         count_axis(axes, table.branch.max(), f"branch of block {table.block.iloc[0]}")
         axes.set_ylabel("$\\ell_1$-norm of its third convolution")
         axes.set_ylim(bottom=0)

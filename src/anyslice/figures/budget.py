@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from anyslice.config.families import labelled
-from anyslice.figures.curves import Look, cost_axis, legend_right, plot_mean
+from anyslice.figures.curves import LegendEntry, cost_axis, legend_right, plot_mean
 from anyslice.figures.style import PAGE, Face, print_style
 
 LINES = ("-", "--", ":", "-.")
@@ -24,8 +24,8 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw the table of `analysis.tables.budget_table`: a row per run, seed and sub-network."""
     with print_style():
         figure, axes = plt.subplots(figsize=(PAGE, 3.4), layout="constrained")
-        for run, look in looks_of(table, face).items():
-            plot_mean(axes, table[table.run == run], look, x=face.x, y="error")
+        for run, entry in legend_entries(table, face).items():
+            plot_mean(axes, table[table.run == run], entry, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_right(axes)
@@ -33,28 +33,30 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
     return figure
 
 
-def looks_of(table: pd.DataFrame, face: Face) -> dict[str, Look]:
+def legend_entries(table: pd.DataFrame, face: Face) -> dict[str, LegendEntry]:
     """How each run is drawn, in the order of the legend: no two runs share an entry.
 
     The points of a family are one entry, but for those that the figure styles.
     """
-    looks: dict[str, Look] = {}
+    entries: dict[str, LegendEntry] = {}
     for _, rows in table[table.kind == "anytime"].groupby("family", sort=False):
-        looks |= _lines(rows)
+        entries |= _lines(rows)
     for _, rows in table[table.kind == "fixed"].groupby("family", sort=False):
-        looks |= _points(rows, face)
-    looks = {run: look.styled(face.style(run)) for run, look in looks.items()}
-    uses = Counter(look.label for look in looks.values() if look.label)
-    shared = [run for run, look in looks.items() if look.label and uses[look.label] > 1]
-    return looks | {run: replace(looks[run], label=f"{looks[run].label}, {run}") for run in shared}
+        entries |= _points(rows, face)
+    entries = {run: entry.styled(face.style(run)) for run, entry in entries.items()}
+    uses = Counter(entry.label for entry in entries.values() if entry.label)
+    shared = [run for run, entry in entries.items() if entry.label and uses[entry.label] > 1]
+    return entries | {
+        run: replace(entries[run], label=f"{entries[run].label}, {run}") for run in shared
+    }
 
 
-def _lines(rows: pd.DataFrame) -> dict[str, Look]:
+def _lines(rows: pd.DataFrame) -> dict[str, LegendEntry]:
     """Lines of a family share its colour and differ by dashes; their labels say K."""
     family = labelled(rows.family.iloc[0])
     K = rows.groupby("run", sort=False).K.first()
     return {
-        str(run): Look(
+        str(run): LegendEntry(
             label=f"{family.label} (K={of_run})" if len(K) > 1 else family.label,
             colour=family.colour if number < 4 else MORE_COLOURS[(number // 4 - 1) % 8],
             marker=family.marker,
@@ -64,10 +66,10 @@ def _lines(rows: pd.DataFrame) -> dict[str, Look]:
     }
 
 
-def _points(rows: pd.DataFrame, face: Face) -> dict[str, Look]:
+def _points(rows: pd.DataFrame, face: Face) -> dict[str, LegendEntry]:
     """Points of a family look the same and are one entry, but for those that the figure styles."""
     family = labelled(rows.family.iloc[0])
     runs = [str(run) for run in rows.run.unique()]
     first = next((run for run in runs if run not in face.styles), None)
     labels = {run: f"{family.label} ({run})" for run in face.styles} | {first: family.label}
-    return {run: Look(labels.get(run), family.colour, family.marker, "none") for run in runs}
+    return {run: LegendEntry(labels.get(run), family.colour, family.marker, "none") for run in runs}

@@ -20,8 +20,8 @@ SHALLOW, THIN = "#c1272d", "black"
 
 
 @dataclass(frozen=True)
-class Look:
-    """How the means of a run, role or level are drawn.
+class LegendEntry:
+    """How the means of a run, role or level are drawn, and what the legend says of them.
 
     Attributes:
         label: in the legend; without one it has no entry there.
@@ -35,12 +35,12 @@ class Look:
     marker: str
     line: str = "-"
 
-    def styled(self, style: Style) -> Look:
+    def styled(self, style: Style) -> LegendEntry:
         """With what a figure chooses instead."""
         return replace(self, **{key: chosen for key, chosen in asdict(style).items() if chosen})
 
 
-def plot_mean(axes: Axes, rows: pd.DataFrame, look: Look, *, x: str, y: str) -> None:
+def plot_mean(axes: Axes, rows: pd.DataFrame, entry: LegendEntry, *, x: str, y: str) -> None:
     """The mean of column `y` over the seeds at each value of column `x`, with bars.
 
     There is a row for each seed and value of x.
@@ -51,11 +51,11 @@ def plot_mean(axes: Axes, rows: pd.DataFrame, look: Look, *, x: str, y: str) -> 
         by_x.index,
         by_x["mean"],
         yerr=np.maximum(0, [by_x["mean"] - low, high - by_x["mean"]]),
-        label=look.label,
-        color=look.colour,
-        marker=look.marker,
-        linestyle=look.line,
-        markersize=5.5 if look.line == "none" else 4,
+        label=entry.label,
+        color=entry.colour,
+        marker=entry.marker,
+        linestyle=entry.line,
+        markersize=5.5 if entry.line == "none" else 4,
         markeredgecolor="white",
         markeredgewidth=0.4,
         linewidth=1.3,

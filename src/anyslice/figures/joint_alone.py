@@ -6,14 +6,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anyslice.figures.curves import SHALLOW, THIN, Look, cost_axis, legend_below, plot_mean
+from anyslice.figures.curves import SHALLOW, THIN, LegendEntry, cost_axis, legend_below, plot_mean
 from anyslice.figures.style import COLUMN, Face, print_style
 
-LOOKS = {
-    "shallow-alone": Look("shallow, alone", SHALLOW, "v", "--"),
-    "shallow-joint": Look("shallow, joint", SHALLOW, "v", "-"),
-    "thin-alone": Look("thin, alone", THIN, "o", "--"),
-    "thin-joint": Look("thin, joint", THIN, "o", "-"),
+ENTRIES = {
+    "shallow-alone": LegendEntry("shallow, alone", SHALLOW, "v", "--"),
+    "shallow-joint": LegendEntry("shallow, joint", SHALLOW, "v", "-"),
+    "thin-alone": LegendEntry("thin, alone", THIN, "o", "--"),
+    "thin-joint": LegendEntry("thin, joint", THIN, "o", "-"),
 }
 
 
@@ -21,8 +21,8 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw `analysis.tables.joint_alone_table`: a row per run, seed and sub-network."""
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, 3.4), layout="constrained")
-        for role, look in LOOKS.items():
-            plot_mean(axes, table[table.role == role], look, x=face.x, y="error")
+        for role, entry in ENTRIES.items():
+            plot_mean(axes, table[table.role == role], entry, x=face.x, y="error")
         cost_axis(axes, face)
         axes.set_ylabel("top-1 error (%)")
         legend_below(axes)

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from anyslice.figures.curves import Look, cost_axis, plot_mean
+from anyslice.figures.curves import LegendEntry, cost_axis, plot_mean
 from anyslice.figures.style import LEVEL_COLOURS, PAGE, Face, print_style
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -44,8 +44,8 @@ def _plot_level(
     axes: Axes, face: Face, rows: pd.DataFrame, level: int, label: str | None = None
 ) -> None:
     number = (level - 1) % len(MARKERS)
-    look = Look(label, LEVEL_COLOURS[number], MARKERS[number], "-" if label else "none")
-    plot_mean(axes, rows, look, x=face.x, y="error")
+    entry = LegendEntry(label, LEVEL_COLOURS[number], MARKERS[number], "-" if label else "none")
+    plot_mean(axes, rows, entry, x=face.x, y="error")
 
 
 def _plot_chosen(axes: Axes, face: Face, table: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from anyslice.figures.curves import (
     COSTS,
     SHALLOW,
     THIN,
-    Look,
+    LegendEntry,
     count_axis,
     legend_right,
     log_axis,
@@ -20,7 +20,7 @@ from anyslice.figures.curves import (
 )
 from anyslice.figures.style import PAGE, Face, print_style
 
-PAIRS = {"thin": Look("thin", THIN, "o"), "shallow": Look("shallow", SHALLOW, "v")}
+PAIRS = {"thin": LegendEntry("thin", THIN, "o"), "shallow": LegendEntry("shallow", SHALLOW, "v")}
 
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
@@ -31,9 +31,9 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         _plot_runs(curve, face, table, "error", x="macs")
         _plot_runs(lost, face, table, "lost", x="macs")
         _plot_runs(cost, face, table, "cost", x="subnetwork")
-        for role, look in PAIRS.items():
+        for role, entry in PAIRS.items():
             rows = table[(table.property == "optimality") & (table.role == role)]
-            plot_mean(optimality, rows, look, x="macs", y="value")
+            plot_mean(optimality, rows, entry, x="macs", y="value")
 
         _label(curve, "monotonicity: the curve", "top-1 error (%)")
         _label(lost, "monotonicity: right at k, wrong at a larger k", "test images (%)")
@@ -61,8 +61,8 @@ def _plot_runs(axes: Axes, face: Face, table: pd.DataFrame, quantity: str, x: st
     for run, of_run in rows.groupby("run", sort=False):
         family = labelled(of_run.family.iloc[0])
         label = f"{family.label}, {run}" if several[family.label] else family.label
-        look = Look(label, family.colour, family.marker).styled(face.style(str(run)))
-        plot_mean(axes, of_run, look, x=x, y="value")
+        entry = LegendEntry(label, family.colour, family.marker).styled(face.style(str(run)))
+        plot_mean(axes, of_run, entry, x=x, y="value")
 
 
 def _label(axes: Axes, title: str, y: str) -> None:
