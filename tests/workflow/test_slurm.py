@@ -191,16 +191,17 @@ def assert_trained_once(project: Path, scale: str, went_on: bool = False) -> Non
         assert log.count("; saving took") == 1, log
 
 
-def on_another_host(project: Path, *command: str) -> subprocess.CompletedProcess:
-    """Run a command where neither the processes nor the name of this host are seen."""
+def on_another_host(project: Path, command: list[str], said: Path) -> subprocess.Popen:
+    """Start a command where neither the processes nor the name of this host are seen."""
     script = f"hostname elsewhere; exec {shlex.join(command)}"
-    return subprocess.run(
-        ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "sh", "-c", script],
-        cwd=project,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-    )
+    with said.open("w") as file:
+        return subprocess.Popen(
+            ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "sh", "-c", script],
+            cwd=project,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
 
 
 @pytest.mark.slow
@@ -208,18 +209,20 @@ def test_a_killed_snakemake_is_continued_on_another_host(project, start, run):
     """Its lock is respected, and its jobs are waited for, not doubled."""
     options = options_of(project, "killed")
     snakemake = start(project, "snakemake", TARGET, *options)
-    while len(list((project / "work/killed").glob("*/*/seed1/*/progress.json"))) < len(RUNS):
-        assert snakemake.poll() is None
-        time.sleep(0.1)
-    refused = on_another_host(project, "anyslice", "make", TARGET, *options)
-    assert refused.returncode == 1
-    assert "a Snakemake works in this folder on" in refused.stderr
+    paused = pause_all(project, snakemake, "killed")
+    make, said = ["anyslice", "make", TARGET, *options], project / "killed"
+    assert on_another_host(project, make, said).wait(timeout=60) == 1
+    assert "a Snakemake works in this folder on" in said.read_text()
     snakemake.kill()
     snakemake.wait()
     run(project, "snakemake", "--unlock", *options)
-    made = on_another_host(project, "anyslice", "make", TARGET, *options)
-    assert made.returncode == 0, made.stdout + made.stderr
-    assert "waiting for the jobs of an earlier Snakemake" in made.stdout
+    made = on_another_host(project, make, said)
+    while "waiting for the jobs of an earlier Snakemake" not in said.read_text():
+        assert made.poll() is None, said.read_text()
+        time.sleep(0.1)
+    for process in paused.values():
+        os.kill(process, signal.SIGCONT)
+    assert made.wait(timeout=240) == 0, said.read_text()
     assert_trained_once(project, "killed")
 
 

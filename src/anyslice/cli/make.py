@@ -34,6 +34,7 @@ def make(arguments: tuple[str, ...]) -> None:
     from anyslice.jobs.slurm import wait_for_jobs
     from anyslice.pipeline.recovery import (
         STARTING,
+        refuse_lock_of_another_host,
         remove_stale_lock,
         use_writable_cache,
         wait_for_snakemake,
@@ -41,6 +42,7 @@ def make(arguments: tuple[str, ...]) -> None:
 
     use_writable_cache()
     wait_for_snakemake()
+    refuse_lock_of_another_host()
     wait_for_jobs(Path.cwd())
     with FileLock(STARTING):  # of several that have waited, one goes on and the others wait again
         wait_for_snakemake()

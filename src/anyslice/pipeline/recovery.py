@@ -70,24 +70,32 @@ def note_owner() -> None:
     write_json(OWNER, {"host": socket.gethostname(), "pid": os.getpid()})
 
 
+def refuse_lock_of_another_host() -> None:
+    """Raise AnysliceError if a Snakemake of another host has locked the current folder."""
+    owner = read_json(OWNER) if all_locks() and OWNER.exists() else {"host": socket.gethostname()}
+    if owner["host"] != socket.gethostname():
+        raise AnysliceError(
+            f"a Snakemake works in this folder on {owner['host']}, as process {owner['pid']}: stop "
+            "it there. If it was killed, remove its lock by `snakemake --unlock`; then start again."
+        )
+
+
 def remove_stale_lock() -> None:
     """Remove Snakemake's lock of the current folder, which one that was killed has left.
 
     Raises:
         AnysliceError: if it belongs to another host, where it may still work.
     """
-    locks = list(LOCKS.iterdir()) if LOCKS.is_dir() else []
-    if not locks:
-        return
-    owner = read_json(OWNER) if OWNER.exists() else {"host": socket.gethostname()}
-    if owner["host"] != socket.gethostname():
-        raise AnysliceError(
-            f"a Snakemake works in this folder on {owner['host']}, as process {owner['pid']}: stop "
-            "it there. If it was killed, remove its lock by `snakemake --unlock`; then start again."
-        )
-    print("removing the lock of a Snakemake that was killed", flush=True)
-    forget_missing(since=min(lock.stat().st_mtime for lock in locks))
-    subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
+    refuse_lock_of_another_host()
+    if locks := all_locks():
+        print("removing the lock of a Snakemake that was killed", flush=True)
+        forget_missing(since=min(lock.stat().st_mtime for lock in locks))
+        subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
+
+
+def all_locks() -> list[Path]:
+    """Snakemake's locks of the current folder."""
+    return list(LOCKS.iterdir()) if LOCKS.is_dir() else []
 
 
 def date_back(paths: Iterable[Path]) -> None:
