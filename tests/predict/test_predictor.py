@@ -245,6 +245,22 @@ def test_networks_that_share_nothing_pay_for_every_attempt(predictor_of, test_ba
         assert answer.macs == sum(macs[k - 1] for k in tried)
 
 
+@pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
+def test_a_confident_answer_comes_from_a_subnetwork_as_accurate_as_asked(
+    predictor_of, images, name
+):
+    """Only an interruptible network goes through the smaller ones."""
+    predictor = predictor_of(name)
+    *smaller, (full,) = predictor.run.accuracy
+    assert max(smaller) < (full,)
+    spent = predictor.run.deployment
+    macs = spent.cumulative_macs if predictor.interruptible else spent.macs
+    for answer in predictor.predict(images, confidence=0.01, accuracy=full):
+        assert (answer.subnetwork, answer.macs) == (4, macs[3])
+    with pytest.raises(BudgetError, match="sub-network 4 is at most"):
+        predictor.predict(images, confidence=0.01, accuracy=1.0)
+
+
 def test_accuracy_chooses_the_finest_level_that_reaches_it(predictor_of, images):
     predictor = predictor_of("levels")
     reached = predictor.run.accuracy

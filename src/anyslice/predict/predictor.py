@@ -310,6 +310,9 @@ class AnytimePredictor:
         features: Features = ()
         macs = 0
         for k in attempts(self.K, self.interruptible):
+            serves = k == self.K or max(self.run.accuracy[k - 1]) >= (accuracy or 0)
+            if not (serves or self.interruptible):
+                continue
             some = inputs if len(waiting) == len(inputs) else inputs[waiting]
             if self.interruptible:
                 logits, features = self.engine.step(k, some, features)
@@ -317,6 +320,8 @@ class AnytimePredictor:
             else:
                 logits = self.engine.subnetwork(k, some)
                 macs += self.run.deployment.macs[k - 1]
+            if not serves:
+                continue
             level = self._level(k, accuracy, below)
             spent = 1e3 * (time.perf_counter() - begin)
             given = self._answers(logits, level, k, [macs] * len(waiting), spent)
