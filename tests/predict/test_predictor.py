@@ -83,6 +83,38 @@ def test_stopping_the_refinement_computes_nothing_more(predictor_of, images):
     assert spent == predictor.run.deployment.macs[0]
 
 
+class Recorded(torch.nn.Module):
+    """As a recorded CUDA graph: a call overwrites what the call before gave."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.outputs = module, None
+
+    def forward(self, *inputs):
+        found = self.module(*inputs)
+        if self.outputs is None:
+            self.outputs = found
+        for place, tensor in zip(self.outputs, found, strict=True):
+            place.copy_(tensor)
+        return self.outputs
+
+
+@pytest.mark.parametrize("recording", [False, True])
+@pytest.mark.parametrize("name", ["is-resnext", "msdnet"])
+def test_two_refinements_in_turns_do_not_disturb_each_other(
+    predictor_of, images, monkeypatch, name, recording
+):
+    predictor = predictor_of(name)
+    expected = [[s[0].probability for s in predictor.refine(i)] for i in (images[:1], images[1:2])]
+    if recording:
+        steps = [Recorded(step) for step in predictor.run.network.steps()]
+        monkeypatch.setattr(predictor.engine, "_steps", lambda: steps)
+        monkeypatch.setattr(predictor.engine, "recording", True)
+    turns = zip(predictor.refine(images[:1]), predictor.refine(images[1:2]), strict=True)
+    found = [(one[0].probability, other[0].probability) for one, other in turns]
+    assert found == list(zip(*expected, strict=True))
+
+
 def test_without_a_budget_the_full_network_answers(predictor_of, images):
     predictor = predictor_of("i-resnext")
     assert predictor.predict(images)[0].subnetwork == predictor.K

@@ -84,6 +84,8 @@ class TorchEngine(Engine):
     def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
         """See Engine."""
         logits, *left = self._steps()[k - 1](images.to(self.device), *before)
+        if self.recording:  # other images may be refined before these go on
+            left = [feature.clone() for feature in left]
         return _as_arrays(logits), left
 
     def select(self, features: Features, rows: Sequence[int]) -> Features:
