@@ -1,6 +1,7 @@
 """What is exported gives the network's logits on any ONNX engine."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -117,6 +118,19 @@ def test_the_predictor_answers_alike_on_both_engines(folder_of, predictor_of, te
             other.subnetwork,
             other.macs,
         )
+
+
+@pytest.mark.slow
+def test_threads_that_begin_at_once_get_the_answers_of_one(
+    folder_of, predictor_of, images, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # each finds nothing exported
+    predictor = AnytimePredictor.load(folder_of("is-resnext"), engine="onnxruntime")
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda k: predictor.predict(images, subnetwork=k), (1, 2)))
+    for k, answers in enumerate(found, start=1):
+        expected = predictor_of("is-resnext").predict(images, subnetwork=k)
+        assert [answer.label for answer in answers] == [answer.label for answer in expected]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
 import torch
@@ -19,6 +20,9 @@ from anyslice.predict.engine import (
     require_onnx,
 )
 from anyslice.predict.run_folder import TrainedRun
+
+_EXPORTING = threading.Lock()
+"""PyTorch's exporter breaks where two threads export at once."""
 
 
 def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engine:
@@ -47,8 +51,9 @@ def _exported(run: TrainedRun, part: Part, k: int) -> bytes:
         part: k,
     }
     path = cached_path("onnx", facts, ".onnx")
-    kept = read_cached(path)
-    if kept is None:
-        kept = program_of(run, part, k).model_proto.SerializeToString()
-        keep_cached(path, kept)
+    with _EXPORTING:
+        kept = read_cached(path)
+        if kept is None:
+            kept = program_of(run, part, k).model_proto.SerializeToString()
+            keep_cached(path, kept)
     return kept
