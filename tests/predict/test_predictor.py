@@ -12,7 +12,7 @@ from PIL import Image
 from released import MODELS
 
 from anyslice.costs.macs import cost_of
-from anyslice.predict import AnytimePredictor, BudgetError, ImageError
+from anyslice.predict import AnytimePredictor, BudgetError, ImageError, cache
 from anyslice.predict.budget import attempts
 from anyslice.predict.labels import spoken
 from anyslice.predict.latency import Latency, LatencyTable
@@ -429,8 +429,6 @@ def test_times_are_measured_once_for_each_machine_threads_and_engine(folder_of, 
 
 
 def test_other_code_uses_nothing_that_was_kept(tmp_path, monkeypatch):
-    from anyslice.predict import cache
-
     def place(lowering):
         package = tmp_path / lowering
         (package / "predict").mkdir(parents=True)
@@ -439,6 +437,27 @@ def test_other_code_uses_nothing_that_was_kept(tmp_path, monkeypatch):
         return cache.cached_path("onnx", {"weights": "the same"}, ".onnx")
 
     assert place("WIDTH = 8") != place("WIDTH = 16")
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:40], lambda c: b"", lambda c: c[:-1] + b"?"])
+def test_what_is_damaged_in_the_cache_counts_as_not_there(tmp_path, damage):
+    path = tmp_path / "onnx" / "kept.onnx"
+    assert cache.read_cached(path) is None
+    cache.keep_cached(path, b"a model " * 9)
+    assert cache.read_cached(path) == b"a model " * 9
+    path.write_bytes(damage(path.read_bytes()))
+    assert cache.read_cached(path) is None
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(cache.Path, "home", no_home)
+    path = cache.cached_path("onnx", {"weights": "some"}, ".onnx")
+    cache.keep_cached(path, b"a model")
+    assert cache.read_cached(path) is None
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(folder_of, monkeypatch, tmp_path):

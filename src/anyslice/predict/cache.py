@@ -12,11 +12,16 @@ from typing import Any
 from anyslice.files import write_atomically
 
 PACKAGE = Path(__file__).parent.parent
+DIGEST = hashlib.sha256().digest_size
+"""Bytes at the beginning of what is kept, the SHA-256 of all others."""
 
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/anyslice`, or `~/.cache/anyslice`."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, as in some containers: nothing can be kept
+        home = os.devnull
     return Path(home) / "anyslice"
 
 
@@ -36,17 +41,19 @@ def code_of_prediction(package: Path) -> str:
 
 
 def read_cached(path: Path) -> bytes | None:
-    """What is kept there, or None."""
+    """What is kept there; None if it is nothing, or not as it was written."""
     try:
-        return path.read_bytes()
+        kept = path.read_bytes()
     except OSError:
         return None
+    digest, content = kept[:DIGEST], kept[DIGEST:]
+    return content if digest == hashlib.sha256(content).digest() else None
 
 
 def keep_cached(path: Path, content: bytes) -> None:
     """Keep it if the cache can be written; it is made anew next time if not."""
     try:
         with write_atomically(path) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(hashlib.sha256(content).digest() + content)
     except OSError:
         return
