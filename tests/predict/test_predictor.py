@@ -428,6 +428,25 @@ def test_times_are_measured_once_for_each_machine_threads_and_engine(folder_of, 
     assert len(measured) == 3
 
 
+@pytest.mark.slow
+def test_times_are_kept_under_the_threads_that_ran(folder_of, monkeypatch):
+    """ONNX Runtime keeps the number that it was loaded with, PyTorch's own may change."""
+    from anyslice.predict import latency
+
+    def measure(network, engine, batch):
+        return LatencyTable(engine.name, latency.machine_of(engine), batch, 1, (), ())
+
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(latency, "measure", measure)
+    for engine, threads in {"torch": 2, "onnxruntime": 1}.items():
+        predictor = AnytimePredictor.load(folder_of("i-resnext"), engine=engine, threads=1)
+        assert predictor.latency(batch=3).machine["threads"] == 1
+        torch.set_num_threads(2)
+        assert predictor.latency(batch=3).machine["threads"] == threads
+        ours = AnytimePredictor.load(folder_of("i-resnext"), engine=engine)
+        assert ours.latency(batch=3).machine["threads"] == 2
+
+
 def test_other_code_uses_nothing_that_was_kept(tmp_path, monkeypatch):
     def place(lowering):
         package = tmp_path / lowering

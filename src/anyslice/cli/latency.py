@@ -62,7 +62,8 @@ def latency(
     if measured:
         found = _read(measured)
     else:
-        found = {"machine": machine(), "rows": _measure(runs, batches, **execution)}
+        rows = _measure(runs, batches, **execution)
+        found = {"machine": machine(), "rows": rows}  # after --threads was heeded
     if output:
         write_json(output, found)
     table = pd.DataFrame(found["rows"])

@@ -39,6 +39,11 @@ class Engine(ABC):
     name: str
     recording: bool = False
 
+    @property
+    def threads(self) -> int:
+        """CPU threads of a call."""
+        return torch.get_num_threads()
+
     @abstractmethod
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
         """Logits of sub-network k."""
@@ -138,6 +143,7 @@ class OnnxEngine(Engine):
         import onnxruntime
 
         self.name = f"onnxruntime {onnxruntime.__version__}"
+        self._threads = threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -154,6 +160,11 @@ class OnnxEngine(Engine):
             return session.run, inputs, sum(name.startswith("logits") for name in outputs)
 
         self._load = lru_cache(maxsize=None)(load)
+
+    @property
+    def threads(self) -> int:
+        """See Engine; what PyTorch was told later changes nothing here."""
+        return self._threads
 
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
         """See Engine."""

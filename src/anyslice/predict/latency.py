@@ -76,7 +76,8 @@ def latency_table(
         weights: their SHA-256.
         batch: images of a call.
     """
-    facts = {"weights": weights, "engine": engine.name, "machine": machine(), "batch": batch}
+    here = machine_of(engine)
+    facts = {"weights": weights, "engine": engine.name, "machine": here, "batch": batch}
     path = cached_path("latency", facts, ".json")
     kept = read_cached(path)
     if kept is not None:
@@ -86,13 +87,18 @@ def latency_table(
     return table
 
 
+def machine_of(engine: Engine) -> dict[str, Any]:
+    """See `machine`, with the engine's threads."""
+    return machine() | {"threads": engine.threads}
+
+
 def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable:
     """Time all sub-networks and steps."""
     rounds, found = time_in_turns(actions_of(network, engine, zeros(network, batch)))
     names = range(1, network.K + 1)
     return LatencyTable(
         engine=engine.name,
-        machine=machine(),
+        machine=machine_of(engine),
         batch=batch,
         rounds=rounds,
         subnetworks=tuple(found[f"subnetwork {k}"] for k in names),

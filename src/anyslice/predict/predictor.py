@@ -86,7 +86,7 @@ class AnytimePredictor:
         self._run_once = lru_cache(maxsize=None)(self._run_zeros)
         self._milliseconds_of_naming = lru_cache(maxsize=None)(self._time_naming)
         self._table = lru_cache(maxsize=None)(
-            lambda batch: latency_table(run.network, engine, run.weights_sha256, batch)
+            lambda batch, threads: latency_table(run.network, engine, run.weights_sha256, batch)
         )
 
     @classmethod
@@ -117,7 +117,7 @@ class AnytimePredictor:
 
     def latency(self, batch: int = 1) -> LatencyTable:
         """What each sub-network takes on this machine for so many images; measured if need be."""
-        return self._table(batch)
+        return self._table(batch, self.engine.threads)
 
     def predict(
         self,
