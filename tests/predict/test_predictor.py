@@ -14,7 +14,7 @@ from released import MODELS
 from anyslice.costs.macs import cost_of
 from anyslice.predict import AnytimePredictor, BudgetError, ImageError, cache
 from anyslice.predict.budget import attempts
-from anyslice.predict.labels import spoken
+from anyslice.predict.labels import spoken, spoken_names
 from anyslice.predict.latency import Latency, LatencyTable
 
 every_model = pytest.mark.parametrize("name", MODELS)
@@ -487,3 +487,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder_of, monkeypatch, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     predictor = AnytimePredictor.load(folder_of("i-resnext"), engine="torch")
     assert len(predictor.latency().subnetworks) == 4
+
+
+def test_labels_that_would_be_named_alike_stay_apart():
+    names = ("crane.n.04", "crane.n.05", "albatross.n.02", "1.5mm", "2.5mm")
+    assert spoken_names(names) == ("crane.n.04", "crane.n.05", "albatross", "1.5mm", "2.5mm")

@@ -25,7 +25,7 @@ from anyslice.predict.budget import (
 from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
 from anyslice.predict.exported import make_engine
 from anyslice.predict.images import Picture, to_input
-from anyslice.predict.labels import spoken
+from anyslice.predict.labels import spoken_names
 from anyslice.predict.latency import (
     LatencyTable,
     Slowdown,
@@ -80,7 +80,7 @@ class AnytimePredictor:
     def __init__(self, run: TrainedRun, engine: Engine) -> None:
         self.run, self.engine = run, engine
         self.K = run.network.K
-        self.classes = tuple(tuple(map(spoken, level.names)) for level in run.deployment.levels)
+        self.classes = tuple(spoken_names(level.names) for level in run.deployment.levels)
         self.interruptible = is_interruptible(run.network)
         self._slowdown = Slowdown()
         self._run_once = lru_cache(maxsize=None)(self._run_zeros)
