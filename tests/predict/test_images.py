@@ -137,6 +137,9 @@ def test_the_central_square_is_seen():
         (torch.zeros(0, 1, 16, 16), "no image"),
         ([], "no image"),
         ([None], "not NoneType"),
+        (None, "not NoneType"),
+        (b"\x89PNG", "not bytes"),
+        (io.BytesIO(b"\x89PNG"), "not BytesIO"),
         ("nowhere.png", "there is no file nowhere.png"),
     ],
 )
@@ -162,6 +165,18 @@ def test_half_a_file_is_named(tmp_path, format):
     path.write_bytes(buffer.getvalue()[: len(buffer.getvalue()) // 2])
     with pytest.raises(ImageError, match="half"):
         to_input(path, GREY)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError])
+def test_a_file_at_which_pillow_fails_otherwise_is_named(monkeypatch, photo, error):
+    """As it does at a damaged AVIF file, and at a DDS file of a kind that it does not know."""
+
+    def fail(*arguments):
+        raise error("Failed to decode image")
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(ImageError, match=r"boot\.png cannot be decoded: Failed to decode image"):
+        to_input(photo, GREY)
 
 
 def test_a_folder_is_no_image(tmp_path):

@@ -169,12 +169,12 @@ class OnnxEngine(Engine):
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
         """See Engine."""
         run, _, _ = self._load("subnetwork", k)
-        return tuple(run(None, {"images": images.contiguous().numpy()}))
+        return tuple(run(None, {"images": images.contiguous().numpy(force=True)}))
 
     def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
         """See Engine."""
         run, names, D = self._load("step", k)
-        values = [images.contiguous().numpy(), *before]
+        values = [images.contiguous().numpy(force=True), *before]
         found = run(None, dict(zip(names, values[-len(names) :], strict=True)))
         return tuple(found[:D]), found[D:]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from io import IOBase
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def to_input(pictures: Picture | Iterable[Picture] | Tensor, format: ImageFormat
     """
     if isinstance(pictures, Tensor):
         return _checked(pictures, format)
-    if isinstance(pictures, str | Path | Image.Image | np.ndarray):
+    single = str | bytes | Path | IOBase | Image.Image | np.ndarray
+    if isinstance(pictures, single) or not isinstance(pictures, Iterable):
         pictures = [pictures]
     pixels = [to_pixels(picture, format) for picture in pictures]
     if not pixels:
@@ -99,7 +101,7 @@ def open_upright(picture: Picture, format: ImageFormat) -> Image.Image:
         raise ImageError(f"{name} is too large: {error}") from None
     except ImageError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:  # as Pillow's formats raise
         raise ImageError(f"{name} cannot be decoded: {error}") from error
 
 
