@@ -191,7 +191,9 @@ def onnx_is_installed() -> bool:
 def require_onnx() -> None:
     """Raise AnysliceError unless it is there."""
     if not onnx_is_installed():
-        raise AnysliceError("ONNX is not installed; install it with: pip install 'anyslice[onnx]'")
+        raise AnysliceError(
+            "ONNX is not installed; install it with: pip install onnx onnxruntime onnxscript"
+        )
 
 
 def exporter() -> str:
