@@ -1,5 +1,6 @@
 """A budget in, the best answer out."""
 
+import re
 import time
 import warnings
 from itertools import pairwise
@@ -12,8 +13,9 @@ from PIL import Image
 from released import MODELS
 
 from anyslice.costs.macs import cost_of
+from anyslice.errors import AnysliceError
 from anyslice.predict import AnytimePredictor, BudgetError, ImageError, cache
-from anyslice.predict.budget import attempts
+from anyslice.predict.budget import attempts, largest_within
 from anyslice.predict.labels import spoken, spoken_names
 from anyslice.predict.latency import Latency, LatencyTable
 
@@ -335,6 +337,7 @@ def test_an_accuracy_that_nothing_reaches_is_an_error_or_a_warning(predictor_of,
         ({"milliseconds": float("nan")}, "milliseconds=nan"),
         ({"confidence": 90}, r"confidence=90 must be in 0 \.\.\. 1"),
         ({"accuracy": 0}, "accuracy=0 must be in"),
+        ({"macs": 1, "below": "raise"}, "below=raise: choose from error, warn"),
         ({"subnetwork": 5}, r"no sub-network 5: k must be in 1 \.\.\. 4"),
     ],
 )
@@ -487,6 +490,34 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder_of, monkeypatch, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     predictor = AnytimePredictor.load(folder_of("i-resnext"), engine="torch")
     assert len(predictor.latency().subnetworks) == 4
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"engine": "pytorch"}, "engine=pytorch: choose from auto, onnxruntime, torch"),
+        ({"device": "gpu"}, "device gpu cannot be used"),
+        ({"device": "cuda:99"}, "device cuda:99 cannot be used"),
+        ({"threads": 0}, "threads=0: at least 1"),
+    ],
+)
+def test_an_engine_or_device_that_is_not_there_is_refused(folder_of, choice, message):
+    with pytest.raises(AnysliceError, match=message):
+        AnytimePredictor.load(folder_of("i-resnext"), **choice)
+
+
+@pytest.mark.parametrize("least", [2138432, 0.344743512, 31.41592, 1.0])
+def test_the_least_budget_that_is_named_is_enough(least):
+    with pytest.raises(BudgetError, match="the least is") as error:
+        largest_within([least], least / 2, "units", "error")
+    named = re.search(r"the least is (\S+)", str(error.value))[1]
+    assert least <= float(named) < 1.002 * least
+    assert largest_within([least], float(named), "units", "error") == 1
+
+
+def test_a_number_of_numpy_names_a_subnetwork(predictor_of, images):
+    (answer,) = predictor_of("i-resnext").predict(images[:1], subnetwork=np.int64(2))
+    assert type(answer.subnetwork) is int
 
 
 def test_labels_that_would_be_named_alike_stay_apart():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -39,6 +40,12 @@ def check_share(name: str, share: float | None) -> None:
         raise AnysliceError(f"{name}={share} must be in 0 ... 1, for example 0.9")
 
 
+def check_below(below: str) -> None:
+    """Raise AnysliceError unless it is one of the choices."""
+    if below not in get_args(Below):
+        raise AnysliceError(f"below={below}: choose from {', '.join(get_args(Below))}")
+
+
 def largest_within(costs: Sequence[float], budget: float, unit: str, below: Below) -> int:
     """The largest sub-network whose cost is within the budget.
 
@@ -49,11 +56,19 @@ def largest_within(costs: Sequence[float], budget: float, unit: str, below: Belo
     if not k:
         k = int(np.argmin(costs)) + 1
         refuse(
-            f"{budget:g} {unit} are too few: the least is {costs[k - 1]:g} {unit}, "
+            f"{budget:.10g} {unit} are too few: the least is {_enough(costs[k - 1])} {unit}, "
             f"of sub-network {k}",
             below,
         )
     return k
+
+
+def _enough(cost: float) -> str:
+    """The cost; of one that is not whole four digits, rounded up, for as a budget it must do."""
+    if cost == int(cost):
+        return str(int(cost))
+    places = 3 - math.floor(math.log10(cost))
+    return f"{math.ceil(cost * 10**places) / 10**places:.10g}"
 
 
 def largest_fitting(costs: Sequence[float], budget: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from typing import get_args
 
 import torch
 
@@ -25,12 +26,26 @@ _EXPORTING = threading.Lock()
 """PyTorch's exporter breaks where two threads export at once."""
 
 
+def usable(device: str | torch.device) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        AnysliceError: if there is none here.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise AnysliceError(f"device {device} cannot be used: {error}") from None
+
+
 def make_engine(run: TrainedRun, name: EngineName, device: torch.device) -> Engine:
     """The engine of a name for a device.
 
     Raises:
-        AnysliceError: if it is not installed or does not run there.
+        AnysliceError: if it is unknown, not installed or does not run there.
     """
+    if name not in get_args(EngineName):
+        raise AnysliceError(f"engine={name}: choose from {', '.join(get_args(EngineName))}")
     if name == "torch" or (name == "auto" and (device.type != "cpu" or not onnx_is_installed())):
         return TorchEngine(run.network, device)
     require_onnx()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +14,11 @@ import torch
 from torch import Tensor
 
 from anyslice.costs.macs import is_interruptible
+from anyslice.errors import AnysliceError
 from anyslice.predict.budget import (
     Below,
     attempts,
+    check_below,
     check_budgets,
     check_share,
     finest_level,
@@ -23,7 +26,7 @@ from anyslice.predict.budget import (
     largest_within,
 )
 from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
-from anyslice.predict.exported import make_engine
+from anyslice.predict.exported import make_engine, usable
 from anyslice.predict.images import Picture, to_input
 from anyslice.predict.labels import spoken_names
 from anyslice.predict.latency import (
@@ -108,12 +111,14 @@ class AnytimePredictor:
 
         Raises:
             RunFolderError: if it is no such folder or damaged.
-            AnysliceError: if the engine is not installed or does not run on the device.
+            AnysliceError: if the engine or device is not there, or the one does not run on the other.
         """
         run = load_run(Path(folder))
-        if threads:
+        if threads is not None:
+            if threads < 1:
+                raise AnysliceError(f"threads={threads}: at least 1 is needed")
             torch.set_num_threads(threads)
-        return cls(run, make_engine(run, engine, torch.device(device)))
+        return cls(run, make_engine(run, engine, usable(device)))
 
     def latency(self, batch: int = 1) -> LatencyTable:
         """What each sub-network takes on this machine for so many images; measured if need be."""
@@ -162,7 +167,9 @@ class AnytimePredictor:
             confidence=confidence,
         )
         check_share("accuracy", accuracy)
+        check_below(below)
         if subnetwork is not None:
+            subnetwork = operator.index(subnetwork)
             self.run.network.check_k(subnetwork)
         inputs = to_input(images, self.run.deployment.images)
         if deadline is not None:
