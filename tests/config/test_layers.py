@@ -2,7 +2,7 @@
 
 import pytest
 
-from anyslice.config.checked_yaml import ParameterError
+from anyslice.config.checked_yaml import ParameterError, read_mapping
 from anyslice.config.layers import changes_of, merge
 from anyslice.config.scale import load_scale
 
@@ -54,13 +54,44 @@ def test_another_family_replaces_the_network_as_a_whole(extended):
     [
         ("recipe: {epoch: 3}\n", "mine.yaml: unknown key 'recipe.epoch'"),
         ("name: other\n", "mine.yaml: unknown key 'name': it is the file's own name"),
-        ("extends: quik\n", "there is no scale 'quik'"),
-        ("extends: 3\n", "key 'extends': the name of a scale"),
+        ("seedz: [1]\n", "unknown key 'seedz'; choose from .*, figures, checkpoint_minutes"),
+        ("seeds: [1]\nseeds: [2]\n", "key 'seeds' appears twice"),
+        ("recipe: {epochs: 3, gamma: 0.1, epochs: 4}\n", "key 'epochs' appears twice"),
     ],
 )
 def test_its_mistakes_are_named(extended, text, expected):
     with pytest.raises(ParameterError, match=expected):
         extended(text)
+
+
+def test_what_it_extends_is_named_with_the_file_that_says_so(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    for extended, expected in (("quik", "there is no scale 'quik'"), ("3", "the name of a scale")):
+        (tmp_path / "mine.yaml").write_text(f"extends: {extended}\n")
+        with pytest.raises(ParameterError, match=rf"mine\.yaml: key 'extends': {expected}"):
+            load_scale(str(tmp_path / "mine.yaml"))
+
+
+def test_keys_are_text_and_numbers_may_lack_a_dot(extended):
+    network = "{name: resnet, depth: 8, width: 8}"
+    for name in ("8", "yes", "1e3"):
+        runs = f"{{{name}: {{network: {network}}}}}"
+        scale = extended(f"datasets: {{fashion-mnist-quick: {{runs: {runs}}}}}\n")
+        assert f"fashion-mnist-quick/{name}" in scale.listed
+    assert extended("recipe: {weight_decay: 1e-3}\n").recipe.weight_decay == 1e-3
+    assert extended("").recipe.weight_decay == 1e-4
+
+
+def test_anchors_may_be_merged_before_they_are_read(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("a: {b: &b {<<: {x: 1}, x: 2}}\nc: {<<: *b, x: 3}\n")
+    assert read_mapping(path) == {"a": {"b": {"x": 2}}, "c": {"x": 3}}
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes("extends: quick\ndescription: caf\xe9\n".encode("latin-1"))
+    with pytest.raises(ParameterError, match=r"mine\.yaml is not UTF-8 text"):
+        load_scale(str(tmp_path / "mine.yaml"))
 
 
 def test_it_cannot_extend_itself(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,15 +19,52 @@ class ParameterError(AnysliceError):
     """A parameter file says something that cannot be; the message names file, key and choices."""
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: no key twice, keys are text, and 1e-4 is a number.
+
+    PyYAML itself takes the last of equal keys, `yes` for true, and 1e-4, without a dot, for text.
+    """
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """The keys and values as they are written, before anchors are merged in."""
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"key {key.value!r} appears twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+                key.tag = "tag:yaml.org,2002:str"
+        return node
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """What a text says as YAML.
+
+    Raises:
+        yaml.YAMLError: if it is none, or a mapping has a key twice.
+    """
+    return yaml.load(text, _Loader)
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """The top-level mapping of a YAML file.
 
     Raises:
-        ParameterError: if the file is not YAML or not a mapping.
+        ParameterError: if the file is not YAML in UTF-8 or not a mapping.
         FileNotFoundError: if it does not exist.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise ParameterError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
@@ -34,7 +72,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return raw
 
 
-def check(kind: type[T], value: Any, path: Path | str, at: tuple[str, ...] = ()) -> T:
+def check(
+    kind: type[T],
+    value: Any,
+    path: Path | str,
+    at: tuple[str, ...] = (),
+    own: tuple[str, ...] = (),
+) -> T:
     """The value as a dataclass; strict, so that a number in quotes is an error and no number.
 
     Args:
@@ -42,6 +86,7 @@ def check(kind: type[T], value: Any, path: Path | str, at: tuple[str, ...] = ())
         value: what YAML gave.
         path: the file, or what else has the value, for the message.
         at: the keys that lead to the value in the file, for the message.
+        own: keys of `kind` that no file has, so that the message does not offer them.
 
     Raises:
         ParameterError: a line for each key that is unknown, missing or of the wrong type.
@@ -51,6 +96,8 @@ def check(kind: type[T], value: Any, path: Path | str, at: tuple[str, ...] = ())
         return adapter.validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
         schema = adapter.json_schema()
+        for key in own:
+            schema["properties"].pop(key)
         lines = [_explain(schema, at, found) for found in error.errors(include_url=False)]
         raise ParameterError("\n".join(f"{path}: {line}" for line in lines)) from None
 
@@ -61,10 +108,11 @@ def check_file(kind: type[T], raw: dict[str, Any], path: Path) -> T:
     Raises:
         ParameterError: also if it has such a key.
     """
-    for key in ("name", "path"):
+    own = {"name": path.stem, "path": str(path)}
+    for key in own:
         if key in raw:
             raise ParameterError(f"{path}: unknown key {key!r}: it is the file's own {key}")
-    return check(kind, raw | {"name": path.stem, "path": str(path)}, path)
+    return check(kind, raw | own, path, own=tuple(own))
 
 
 def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> str:

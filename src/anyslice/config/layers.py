@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from anyslice.config.checked_yaml import ParameterError, read_mapping
+from anyslice.config.checked_yaml import ParameterError, read_mapping, read_yaml
 
 EXTENDS = "extends"
 OF_ITSELF = ("paper_setting",)
@@ -36,7 +36,7 @@ def read_layers(scale: str, folder: Path) -> list[Layer]:
         path = Path(found) if found.endswith(".yaml") else folder / f"{found}.yaml"
         if path in [earlier for earlier, _ in layers]:
             raise ParameterError(f"{layers[-1][0]}: key {EXTENDS!r}: {found!r} extends this file")
-        raw = _read(path, folder)
+        raw = _read(path, folder, f"{layers[-1][0]}: key {EXTENDS!r}: " if layers else "")
         if layers:
             raw = {key: value for key, value in raw.items() if key not in OF_ITSELF}
         found = raw.pop(EXTENDS, None)
@@ -92,7 +92,7 @@ def _base_of(value: Mapping[str, Any], below: Any) -> Mapping[str, Any]:
     return {} if differs else below
 
 
-def _read(path: Path, folder: Path) -> dict[str, Any]:
+def _read(path: Path, folder: Path, named_by: str) -> dict[str, Any]:
     try:
         return read_mapping(path)
     except FileNotFoundError:
@@ -103,7 +103,7 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
             ) from None
         names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
         raise ParameterError(
-            f"there is no scale {path.stem!r} (no file {path}); choose from {names}"
+            f"{named_by}there is no scale {path.stem!r} (no file {path}); choose from {names}"
         ) from None
 
 
@@ -112,7 +112,7 @@ def _parse(setting: str) -> tuple[str, Any]:
     if not key or not equals:
         raise ParameterError(f"--set {setting!r}: <key>=<value> is needed, as in recipe.epochs=10")
     try:
-        return key, yaml.safe_load(value)
+        return key, read_yaml(value)
     except yaml.YAMLError as error:
         raise ParameterError(f"--set {setting!r}: the value is not YAML: {error}") from error
 
