@@ -1,9 +1,12 @@
 """A scale that extends another, and settings of a run on the command line."""
 
+import re
+
 import pytest
 
 from anyslice.config.checked_yaml import ParameterError, read_mapping
 from anyslice.config.layers import changes_of, merge
+from anyslice.config.names import NO_FIGURES
 from anyslice.config.scale import load_scale
 
 RUN = "fashion-mnist-quick/i-resnext"
@@ -92,6 +95,30 @@ def test_a_file_in_another_encoding_is_named(tmp_path):
     (tmp_path / "mine.yaml").write_bytes("extends: quick\ndescription: caf\xe9\n".encode("latin-1"))
     with pytest.raises(ParameterError, match=r"mine\.yaml is not UTF-8 text"):
         load_scale(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "..", "-x", "{a}", "$HOME", "résnet", "a" * 101])
+def test_runs_and_figures_have_names_that_files_and_commands_can_have(extended, name):
+    run = f"{{{name!r}: {{network: {{name: resnet, depth: 8, width: 8}}}}}}"
+    figure = "kind: budget, dataset: fashion-mnist-quick, lines: [i-resnext], points: []"
+    with pytest.raises(ParameterError, match="a run cannot be called"):
+        extended(f"datasets: {{fashion-mnist-quick: {{runs: {run}}}}}\n")
+    with pytest.raises(ParameterError, match="a figure cannot be called"):
+        extended(f"figures: {{{name!r}: {{{figure}}}}}\n")
+
+
+def test_a_scale_has_such_a_name_too(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(root)
+    (tmp_path / "my scale.yaml").write_text("extends: quick\n")
+    with pytest.raises(ParameterError, match="a scale cannot be called 'my scale'"):
+        load_scale(str(tmp_path / "my scale.yaml"))
+
+
+def test_no_figure_takes_the_name_of_a_rule(root):
+    files = [root / "Snakefile", *(root / "workflow/rules").glob("*.smk")]
+    rules = {name for f in files for name in re.findall(r"^rule (\w+):", f.read_text(), re.M)}
+    assert rules
+    assert rules <= NO_FIGURES
 
 
 def test_it_cannot_extend_itself(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import ParameterError, check_file, read_mapping
+from anyslice.config.names import problem_of
 
 FOLDER = Path("params/datasets")
 """Where the descriptions are, seen from the top of the repository."""
@@ -169,11 +169,9 @@ class Description:
 
 
 def check_name(name: str) -> None:
-    """Raise ParameterError unless a data set can be called so: files and folders have its name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name.endswith(".yaml"):
-        raise ParameterError(
-            f"a data set cannot be called {name!r}; letters, digits, '-', '_' and '.' will do"
-        )
+    """Raise ParameterError unless a data set can be called so."""
+    if problem := problem_of("data set", name):
+        raise ParameterError(problem)
 
 
 def load_description(dataset: str, folder: Path = FOLDER) -> Description:

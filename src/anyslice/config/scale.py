@@ -22,6 +22,7 @@ from anyslice.config.checked_yaml import ParameterError, check, check_file, read
 from anyslice.config.families import FAMILIES, NetworkParams, Positive, Problem, parse_network
 from anyslice.config.figures import Figure, figure_problems
 from anyslice.config.layers import merge, read_layers
+from anyslice.config.names import problem_of
 
 _STRICT = ConfigDict(extra="forbid")
 Count = Annotated[int, Field(ge=0)]
@@ -256,6 +257,8 @@ def load_scale(
     """
     layers = read_layers(scale, folder)
     path = layers[0][0]
+    if problem := problem_of("scale", path.stem):
+        raise ParameterError(f"{path}: {problem}: rename the file")
     raw = merge([changes or {}, *(layer for _, layer in layers)])
     check(Recipe, raw.get("recipe"), path, ("recipe",))
     check(Count, raw.get("gpus"), path, ("gpus",))
@@ -267,6 +270,7 @@ def load_scale(
             _check_network(run.get("network"), path, (*at, "runs", name, "network"))
     checked = check_file(Scale, raw, path)
     problems = [
+        *_of_names(checked),
         *_of_seeds(checked),
         *_of_recipes(checked),
         *_of_runs(checked, folder),
@@ -305,6 +309,16 @@ def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, 
     if not isinstance(children, dict):
         return []
     return [(name, child) for name, child in children.items() if isinstance(child, dict)]
+
+
+def _of_names(scale: Scale) -> Iterator[Problem]:
+    for dataset, of_dataset in scale.datasets.items():
+        named = [(f"datasets.{dataset}", "data set", dataset)]
+        named += [(f"datasets.{dataset}.runs.{run}", "run", run) for run in of_dataset.runs]
+        yield from ((key, problem) for key, *said in named if (problem := problem_of(*said)))
+    for figure in scale.figures:
+        if problem := problem_of("figure", figure):
+            yield f"figures.{figure}", problem
 
 
 def _of_seeds(scale: Scale) -> Iterator[Problem]:
