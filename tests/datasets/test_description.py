@@ -72,6 +72,7 @@ def test_imagenet_labels_follow_the_order_of_the_wordnet_ids():
         ("image_size: 16", "image_size: '16'", "key 'image_size': Input should be a valid integer"),
         ("split_seed: 2018", "split_sed: 2018", "unknown key 'split_sed'; choose from title, "),
         ("- Dress", "- Coat", "key 'classes': a name appears twice"),
+        ("std: [0.", "std: [0, 0.", "key 'std.0': Input should be greater than 0"),
         ("sha256:fb5d", "sha256:xyz", "key 'files.train-images-idx3-ubyte.gz.0': String should"),
     ],
 )

@@ -18,6 +18,7 @@ FOLDER = Path("params/datasets")
 
 _STRICT = ConfigDict(extra="forbid")
 Positive = Annotated[int, Field(ge=1)]
+Deviation = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[int, Field(ge=0)]
 Storage = Literal["tensor", "files"]
 Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011", "class-folders"]
@@ -107,7 +108,7 @@ class Description:
         image_size: height and width in pixels of what a network sees.
         image_channels: 1 grey or 3 colour channels.
         mean: of each channel over the training images, black 0 and white 1.
-        std: likewise, the standard deviation.
+        std: likewise, the standard deviation; images are divided by it, so 0 cannot be.
         classes: names in the order of the labels.
         name: the file's name without its ending.
         path: the file it was read from.
@@ -139,7 +140,7 @@ class Description:
     image_size: Positive
     image_channels: Literal[1, 3]
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Deviation, ...]
     classes: tuple[str, ...]
     name: str
     path: str
