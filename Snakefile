@@ -25,7 +25,12 @@ from anyslice.paths import (
     results_folder,
     training_folder,
 )
-from anyslice.pipeline.recovery import date_back, find_first, note_owner
+from anyslice.pipeline.recovery import (
+    date_back,
+    find_first,
+    let_sigterm_in,
+    note_owner,
+)
 
 # Snakemake's SLURM plugin asks sacct, which waits where the cluster's would not; see there.
 find_first(Path(workflow.basedir) / "workflow/slurm")
@@ -70,6 +75,7 @@ include: "workflow/rules/report.smk"
 
 onstart:
     note_owner()
+    let_sigterm_in(workflow.scheduler)
 
 
 onerror:

@@ -5,8 +5,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Lock, Semaphore
+from types import SimpleNamespace
 
 import pytest
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+from anyslice.pipeline.recovery import let_sigterm_in
 
 SNAKEFILE = """
 rule all:
@@ -39,3 +44,11 @@ def test_several_that_waited_for_one_that_is_killed_take_turns(tmp_path):
         said = other.communicate(timeout=120)[0]
         assert other.returncode == 0, said
     assert (tmp_path / "made").exists()
+
+
+def test_sigterm_stops_snakemake_while_it_chooses_jobs():
+    scheduler = SimpleNamespace(_lock=Lock(), _open_jobs=Semaphore(0), _user_kill=None)
+    let_sigterm_in(scheduler)
+    with scheduler._lock:  # as while jobs are chosen, by the thread that handles signals
+        JobScheduler.exit_gracefully(scheduler)
+    assert scheduler._user_kill == "graceful"

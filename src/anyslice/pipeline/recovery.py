@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 import psutil
 
@@ -68,6 +70,15 @@ def is_snakemake(command: list[str]) -> bool:
 def note_owner() -> None:
     """Say which Snakemake holds the lock of the current folder, for other hosts."""
     write_json(OWNER, {"host": socket.gethostname(), "pid": os.getpid()})
+
+
+def let_sigterm_in(scheduler: Any) -> None:
+    """Let SIGTERM stop Snakemake at any moment.
+
+    The handler of Snakemake's scheduler takes a lock that the same thread holds while it chooses
+    jobs: Snakemake would wait for itself for ever, and `wait_for_snakemake` for Snakemake.
+    """
+    scheduler._lock = RLock()
 
 
 def refuse_lock_of_another_host() -> None:
