@@ -19,6 +19,7 @@ from anyslice.claims.report import write_report
 from anyslice.claims.verdict import Outcome, number, read_verdicts, write_verdicts
 from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.scale import load_scale
+from anyslice.errors import AnysliceError
 from anyslice.figures import KINDS
 from anyslice.files import write_json
 
@@ -361,6 +362,14 @@ def test_claims_are_read_back_from_the_tables_on_disk(paper, tmp_path):
     _, tables = paper
     tables["fig3a"].to_csv(tmp_path / "fig3a.csv", index=False)
     assert set(read_tables([tmp_path / "fig3a.csv"])) == {"fig3a"}
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path):
+    path = tmp_path / "fig3a.csv"
+    for content in (b"", b"one\nfirst\nsecond, third\n", b"\xff\xfe,\x00\n"):
+        path.write_bytes(content)
+        with pytest.raises(AnysliceError, match=r"fig3a\.csv is no table of a figure"):
+            read_tables([path])
 
 
 def test_the_taxonomys_numbers_are_counted(root, paper, tmp_path, monkeypatch):

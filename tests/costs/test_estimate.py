@@ -34,3 +34,9 @@ def test_the_table_has_a_row_for_each_run_and_their_sum():
     *runs, total = rows[1:]
     assert float(total[4]) == pytest.approx(sum(float(r[4]) for r in runs), abs=0.11)
     assert float(total[5]) == pytest.approx(seeds * float(total[4]), abs=0.11)
+
+
+def test_a_scale_without_figures_has_nothing_to_estimate():
+    said = CliRunner().invoke(main, ["estimate", "--scale", "tests/scales/short.yaml"])
+    assert said.exit_code == 1
+    assert "short.yaml: no figure shows a run that is trained" in said.output

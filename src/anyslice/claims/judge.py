@@ -37,6 +37,7 @@ from anyslice.claims.verdict import Outcome, Verdict, number
 from anyslice.config.checked_yaml import ParameterError, check, read_mapping
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
+from anyslice.errors import AnysliceError
 
 NOTHING = Estimate(nan, nan, nan, nan)
 
@@ -143,13 +144,20 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
 
 
 def read_tables(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
-    """Tables by the names of their files; that of a taxonomy (JSON) is "taxonomy-<dataset>"."""
+    """Tables by the names of their files; that of a taxonomy (JSON) is "taxonomy-<dataset>".
+
+    Raises:
+        AnysliceError: naming a file that is no CSV.
+    """
     tables = {}
     for path in files:
         if path.suffix == ".json":
             tables[f"taxonomy-{path.stem}"] = taxonomy_table(path)
-        else:
+            continue
+        try:
             tables[path.stem] = pd.read_csv(path)
+        except ValueError as error:  # of pandas, or of text in another encoding
+            raise AnysliceError(f"{path} is no table of a figure: {error}") from error
     return tables
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from anyslice.cli.options import COUNT, scale_option
+from anyslice.errors import AnysliceError
 
 
 @click.command()
@@ -23,6 +24,8 @@ def estimate(figures: tuple[str, ...], scale: str, steps: int) -> None:
     loaded = load_scale(scale)
     shown = [f"{f.dataset}/{run}" for f in map(loaded.figure, figures) for run in f.runs]
     runs = [name for name in dict.fromkeys(shown or loaded.shown) if loaded.run(name).recipe.epochs]
+    if not runs:
+        raise AnysliceError(f"{loaded.path}: no figure shows a run that is trained")
     estimates = estimate_each(loaded, runs, steps)
     click.echo(as_markdown(estimates, len(loaded.seeds)))
     click.echo(f"\n{estimates[0].device}; training steps only")
