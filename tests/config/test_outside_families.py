@@ -8,7 +8,8 @@ import pytest
 
 ROW = """
 from pydantic.dataclasses import dataclass
-from anyslice.config.families import Family, NetworkParams, Positive
+from anyslice.config.checked_yaml import Positive
+from anyslice.config.families import Family, NetworkParams
 
 @dataclass(frozen=True)
 class Params(NetworkParams):

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from anyslice.claims.quantity import (
-    STRICT,
     Cost,
     NotMeasurableError,
     Position,
@@ -16,6 +15,7 @@ from anyslice.claims.quantity import (
     subnetwork_of,
     table_of,
 )
+from anyslice.config.checked_yaml import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -23,7 +23,6 @@ from anyslice.analysis.statistics import (
     mean_gap,
 )
 from anyslice.claims.quantity import (
-    STRICT,
     Cost,
     Everywhere,
     NotMeasurableError,
@@ -36,6 +35,7 @@ from anyslice.claims.quantity import (
     subnetwork_of,
     table_of,
 )
+from anyslice.config.checked_yaml import STRICT
 
 SAME_COST = 1.25
 """Networks whose costs differ by no more than this factor count as of the same FLOPs."""

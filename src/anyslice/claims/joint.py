@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from pydantic.dataclasses import dataclass
 
-from anyslice.claims.quantity import STRICT, NotMeasurableError, Quantity, Tables, rows_of
+from anyslice.claims.quantity import NotMeasurableError, Quantity, Tables, rows_of
+from anyslice.config.checked_yaml import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -25,7 +25,6 @@ from anyslice.analysis.statistics import Estimate, Seeds, estimate_smallest
 from anyslice.analysis.tables import taxonomy_table
 from anyslice.claims.measures import Measure
 from anyslice.claims.quantity import (
-    STRICT,
     Everywhere,
     NotMeasurableError,
     Quantity,
@@ -34,7 +33,7 @@ from anyslice.claims.quantity import (
     averaged,
 )
 from anyslice.claims.verdict import Outcome, Verdict, number
-from anyslice.config.checked_yaml import ParameterError, check, read_mapping
+from anyslice.config.checked_yaml import STRICT, ParameterError, check, read_mapping
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError

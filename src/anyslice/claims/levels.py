@@ -8,7 +8,6 @@ import pandas as pd
 from pydantic.dataclasses import dataclass
 
 from anyslice.claims.quantity import (
-    STRICT,
     Everywhere,
     NotMeasurableError,
     Quantity,
@@ -16,6 +15,7 @@ from anyslice.claims.quantity import (
     rows_of,
     table_of,
 )
+from anyslice.config.checked_yaml import STRICT
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
 import pandas as pd
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from anyslice.analysis.statistics import Curve, Estimate, Seeds, estimate
+from anyslice.config.checked_yaml import STRICT
 
-STRICT = ConfigDict(extra="forbid")
 Tables = Mapping[str, pd.DataFrame]
 """The tables of a scale's figures by name, and of its trainings as "runs"."""
 Study = Callable[[Seeds], Tables]

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from anyslice.errors import AnysliceError
 
 T = TypeVar("T")
+
+STRICT = ConfigDict(extra="forbid")
+"""Of every dataclass that a file fills in: a key that it does not have is an error."""
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class ParameterError(AnysliceError):

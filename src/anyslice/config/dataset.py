@@ -7,25 +7,29 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check_file, read_mapping
+from anyslice.config.checked_yaml import (
+    STRICT,
+    Count,
+    ParameterError,
+    Positive,
+    check_file,
+    read_mapping,
+)
 from anyslice.config.names import problem_of
 
 FOLDER = Path("params/datasets")
 """Where the descriptions are, seen from the top of the repository."""
 
-_STRICT = ConfigDict(extra="forbid")
-Positive = Annotated[int, Field(ge=1)]
 Deviation = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[int, Field(ge=0)]
 Storage = Literal["tensor", "files"]
 Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011", "class-folders"]
 Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Source:
     """A place that has the files: a folder, a folder that a system package fills, or an address.
 
@@ -40,7 +44,7 @@ class Source:
     address: str | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Counts:
     """Images of each part. Validation images are held out of the training images."""
 
@@ -49,7 +53,7 @@ class Counts:
     test: Positive
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Content:
     """Checksums of what a data set holds, in whichever files and order; see `datasets.content`.
 
@@ -62,7 +66,7 @@ class Content:
     test: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Folders:
     """Where the class folders of each part are, seen from the source folder.
 
@@ -92,7 +96,7 @@ _FOLDERS = {
 """For each format that can be had as class folders, where they are unless it is said."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Description:
     """All that is said about a data set before it is there.
 
@@ -135,7 +139,7 @@ class Description:
     format: Format
     sources: tuple[Source, ...]
     counts: Counts
-    split_seed: NotNegative
+    split_seed: Count
     storage: Storage
     image_size: Positive
     image_channels: Literal[1, 3]
@@ -153,9 +157,9 @@ class Description:
     folders: Folders | None = None
     class_ids: tuple[str, ...] = ()
     levels: tuple[dict[str, tuple[str, ...]], ...] = ()
-    pad: NotNegative = 0
+    pad: Count = 0
     shrink: Positive = 1
-    crop_padding: NotNegative = 4
+    crop_padding: Count = 4
     crop_area: Annotated[float, Field(gt=0, le=1)] = 0.08
 
     @property

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check
+from anyslice.config.checked_yaml import STRICT, ParameterError, Positive, check
 from anyslice.config.family import Family, Table
 
-_STRICT = ConfigDict(extra="forbid")
-Positive = Annotated[int, Field(ge=1)]
 Problem = tuple[str, str]
 """A hyper-parameter ("" for all of them) and the rule that it breaks, as a sentence."""
 
@@ -31,7 +29,7 @@ def stages_of(image_size: int) -> int:
     return 4 if image_size > LARGEST_SMALL_IMAGE else 3
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class NetworkParams:
     """The hyper-parameters of a network; this base is a fixed-budget network without rules.
 
@@ -67,7 +65,7 @@ class NetworkParams:
         yield from ()
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BranchedParams(NetworkParams):
     """L residual blocks of width W, with C branches of bottleneck B."""
 
@@ -88,14 +86,14 @@ class BranchedParams(NetworkParams):
         yield from _too_small(image_size, stages)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ResNeXtParams(BranchedParams):
     """Pre-activation ResNeXt."""
 
     name: Literal["resnext"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ThinParams(BranchedParams):
     """K thin sub-networks, which have `k C / K` branches."""
 
@@ -113,7 +111,7 @@ class ThinParams(BranchedParams):
             yield "C", f"C={self.C} branches must be a multiple of K={self.K} sub-networks"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class IResNeXtParams(ThinParams):
     """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
 
@@ -130,7 +128,7 @@ SideBySide = ResNeXtParams | IResNeXtParams
 """Those with all branches of a block in one convolution, so that Figure 3b can compare them."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ISResNeXtParams(ThinParams):
     """IS-ResNeXt (Section 3.2): K thin sub-networks from one pass."""
 
@@ -143,7 +141,7 @@ class ISResNeXtParams(ThinParams):
             yield "W", f"width W={self.W} must be a multiple of K={self.K} sub-features"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ShallowResNeXtParams(BranchedParams):
     """ResNeXt with a classifier after every block but the first (Section 4.1).
 
@@ -172,7 +170,7 @@ class ShallowResNeXtParams(BranchedParams):
             yield "only", f"only={self.only}: there are sub-networks 1 ... {self.L - 1}"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class MSDNetParams(NetworkParams):
     """MSDNet (Huang et al., 2018); the hyper-parameters are explained at `networks.msdnet`."""
 
@@ -216,7 +214,7 @@ class MSDNetParams(NetworkParams):
         yield from _too_small(image_size, scales)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ResNetParams(NetworkParams):
     """ResNet for small images (He et al., 2016)."""
 
@@ -230,7 +228,7 @@ class ResNetParams(NetworkParams):
         yield from _too_small(image_size, 3)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DenseNetBCParams(NetworkParams):
     """DenseNet-BC for small images (Huang et al., 2017)."""
 
@@ -252,7 +250,7 @@ class DenseNetBCParams(NetworkParams):
         yield from _too_small(image_size, 3)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TorchvisionParams(NetworkParams):
     """A network of torchvision for large images, with released weights or fresh ones."""
 

@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.families import IResNeXtParams, NetworkParams, Positive, Problem, SideBySide
+from anyslice.config.checked_yaml import STRICT, Positive
+from anyslice.config.families import IResNeXtParams, NetworkParams, Problem, SideBySide
 from anyslice.config.look import CostLook, Look
 
 if TYPE_CHECKING:
     from anyslice.config.scale import Run
 
-_STRICT = ConfigDict(extra="forbid")
 NO_RUNS = ("kind", "dataset", "block", "target_error", *(f.name for f in fields(CostLook)))
 """Keys of figures that name no run."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ShowsRuns:
     """A figure: all its keys but NO_RUNS name runs that it shows."""
 
@@ -45,7 +45,7 @@ class ShowsRuns:
         return tuple(dict.fromkeys(self.roles.values()))
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BudgetFigure(ShowsRuns, CostLook):
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
@@ -62,7 +62,7 @@ class BudgetFigure(ShowsRuns, CostLook):
     points: tuple[str, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BatchNormFigure(ShowsRuns, CostLook):
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
 
@@ -72,7 +72,7 @@ class BatchNormFigure(ShowsRuns, CostLook):
     shared: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class BranchesFigure(ShowsRuns, Look):
     """l1-norm of the third convolution's weights by branch (Figure 3b).
 
@@ -89,7 +89,7 @@ class BranchesFigure(ShowsRuns, Look):
     block: Positive
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class JointAndAlone:
     """An anytime network, and each of its sub-networks trained by itself.
 
@@ -102,7 +102,7 @@ class JointAndAlone:
     alone: tuple[str, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class JointAloneFigure(ShowsRuns, CostLook):
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
@@ -112,7 +112,7 @@ class JointAloneFigure(ShowsRuns, CostLook):
     shallow: JointAndAlone
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LevelsFigure(ShowsRuns, CostLook):
     """Error of each sub-network at each label level (Figure 5).
 
@@ -132,7 +132,7 @@ class LevelsFigure(ShowsRuns, CostLook):
     ) = "full-network"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class PropertiesFigure(ShowsRuns, Look):
     """Monotonicity, optimality and interruptibility (Section 2.1), measured.
 

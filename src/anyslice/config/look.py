@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+from anyslice.config.checked_yaml import STRICT, Count
+
 Cost = Literal["macs", "all_ops", "params"]
 AxisScale = Literal["linear", "log"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Style:
     """How one run is drawn, instead of as its family is (see `config.family`)."""
 
@@ -29,7 +29,7 @@ class Style:
                 yield key, problem
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class Look:
     """What every figure may say of its look.
 
@@ -40,11 +40,11 @@ class Look:
     """
 
     title: str | None = None
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    seeds: tuple[Count, ...] | None = None
     styles: dict[str, Style] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class CostLook(Look):
     """That of a figure of error against cost.
 

@@ -15,23 +15,29 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, PlainValidator
+from pydantic import Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check, check_file, read_mapping
-from anyslice.config.families import FAMILIES, NetworkParams, Positive, Problem, parse_network
+from anyslice.config.checked_yaml import (
+    STRICT,
+    Count,
+    ParameterError,
+    Positive,
+    check,
+    check_file,
+    read_mapping,
+)
+from anyslice.config.families import FAMILIES, NetworkParams, Problem, parse_network
 from anyslice.config.figures import Figure, figure_problems
 from anyslice.config.layers import merge, read_layers
 from anyslice.config.names import problem_of
 
-_STRICT = ConfigDict(extra="forbid")
-Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Network = Annotated[NetworkParams, PlainValidator(parse_network)]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Recipe:
     """How a run is trained (Appendix A).
 
@@ -101,7 +107,7 @@ class Recipe:
             )
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Run:
     """A network and how it is trained; its key in the file is its name.
 
@@ -114,7 +120,7 @@ class Run:
     hierarchy: bool = False
 
 
-@dataclass(frozen=True, config=_STRICT, kw_only=True)
+@dataclass(frozen=True, config=STRICT, kw_only=True)
 class ListedRun(Run):
     """A run as a scale lists it: with how it is executed, which is no part of what it is.
 
@@ -130,7 +136,7 @@ class ListedRun(Run):
         return Run(network=self.network, recipe=self.recipe, hierarchy=self.hierarchy)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DatasetRuns:
     """The runs on one data set.
 
@@ -147,7 +153,7 @@ class DatasetRuns:
     stands_in_for: str | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Scale:
     """One setting of the whole study.
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import ParameterError, check_file, read_mapping
+from anyslice.config.checked_yaml import (
+    STRICT,
+    ParameterError,
+    Positive,
+    check_file,
+    read_mapping,
+)
 
 FOLDER = Path("params/taxonomy")
 """Where the descriptions are, seen from the top of the repository."""
 
-_STRICT = ConfigDict(extra="forbid")
 Rule = Literal["head noun", "full name", "genus"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Alias:
     """Classes that hang below a synset which their names do not lead to, and why."""
 
@@ -26,7 +30,7 @@ class Alias:
     reason: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Difference:
     """What WordNet says of these synsets and zoology denies, and why it is left so."""
 
@@ -34,7 +38,7 @@ class Difference:
     reason: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ParentsTable:
     """A published table of parents: a line per class, in class order.
 
@@ -45,7 +49,7 @@ class ParentsTable:
     checksum: str
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Description:
     """How class names become label levels.
 
@@ -62,7 +66,7 @@ class Description:
     """
 
     root: str
-    levels: Annotated[int, Field(ge=1)]
+    levels: Positive
     prune: bool
     match: tuple[Rule, ...]
     name: str

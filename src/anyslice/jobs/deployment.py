@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from anyslice.config.dataset import NotNegative, Positive, Storage
+from anyslice.config.checked_yaml import STRICT, Count, Positive
+from anyslice.config.dataset import Storage
 from anyslice.costs.macs import count, cumulative_macs
 from anyslice.datasets.dataset import Dataset
 from anyslice.datasets.manifest import Manifest
@@ -20,11 +20,10 @@ from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.training.loss import labels_by_level
 
-_STRICT = ConfigDict(extra="forbid")
 BATCH = 250
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class ImageFormat:
     """How an image becomes the network's input; the data set's keys of these names.
 
@@ -43,11 +42,11 @@ class ImageFormat:
     channels: Positive
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    pad: NotNegative
+    pad: Count
     shrink: Positive
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class LabelLevel:
     """The labels of one level: their names, and for each class the index of its label."""
 
@@ -55,7 +54,7 @@ class LabelLevel:
     labels: tuple[int, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Calibration:
     """How often an answer was right on validation images, as a rising step function of confidence.
 
@@ -71,7 +70,7 @@ class Calibration:
     accuracies: tuple[float, ...]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Deployment:
     """What it takes to use a trained network of K sub-networks and D label levels.
 
