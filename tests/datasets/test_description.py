@@ -86,6 +86,14 @@ def test_a_wrong_value_is_named_with_its_file_and_key(tmp_path, old, new, messag
     assert str(path) in str(caught.value)
 
 
+def test_all_that_contradicts_itself_is_said_at_once(tmp_path):
+    text = (FOLDER / "fashion-mnist-two-level.yaml").read_text()
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text.replace("mean: [0.2202]", "mean: []").replace("- Dress", "- Coat"))
+    with pytest.raises(ParameterError, match=r"(?s)key 'mean'.*\n.*key 'classes'"):
+        load_description(str(path))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

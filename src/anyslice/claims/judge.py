@@ -11,7 +11,7 @@ noisy trainings too. Values are compared where data, networks and recipes are th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from math import isnan, nan
@@ -33,7 +33,7 @@ from anyslice.claims.quantity import (
     averaged,
 )
 from anyslice.claims.verdict import Outcome, Verdict, number
-from anyslice.config.checked_yaml import STRICT, ParameterError, check, read_mapping
+from anyslice.config.checked_yaml import STRICT, check, raise_problems, read_mapping
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
@@ -127,19 +127,26 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
         FileNotFoundError: if there is none.
     """
     claims = check(_File, read_mapping(path), path).claims
-    for name, claim in claims.items():
-        if (claim.value is None) != (claim.precision is None):
-            raise ParameterError(
-                f"{path}: key 'claims.{name}': `value` and `precision` go together"
-            )
-        if claim.bound and claim.value not in (claim.above, claim.below):
-            raise ParameterError(f"{path}: key 'claims.{name}': a bound is `above` or `below`")
-        if isinstance(claim.measure, Everywhere) and (claim.above is None) == (claim.below is None):
-            raise ParameterError(
-                f"{path}: key 'claims.{name}': what is said of several numbers "
-                f"({claim.measure.kind}) needs either `above` or `below`"
-            )
+    problems = (
+        f"key 'claims.{name}': {problem}"
+        for name, claim in claims.items()
+        for problem in _contradictions(claim)
+    )
+    raise_problems(path, problems)
     return claims
+
+
+def _contradictions(claim: Claim) -> Iterator[str]:
+    """What each key allows by itself, but not together with the others."""
+    if (claim.value is None) != (claim.precision is None):
+        yield "`value` and `precision` go together"
+    if claim.bound and claim.value not in (claim.above, claim.below):
+        yield "a bound is `above` or `below`"
+    if isinstance(claim.measure, Everywhere) and (claim.above is None) == (claim.below is None):
+        yield (
+            f"what is said of several numbers ({claim.measure.kind}) needs either `above` or "
+            "`below`"
+        )
 
 
 def read_tables(files: Iterable[Path]) -> dict[str, pd.DataFrame]:

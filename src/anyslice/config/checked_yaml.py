@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -76,6 +77,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ParameterError(f"{path}: the file must be a mapping of keys, not {raw!r}")
     return raw
+
+
+def missing(what: str, path: Path, choices: Iterable[Path]) -> ParameterError:
+    """The error that there is no such file; it lists the names of those that can be chosen."""
+    names = ", ".join(sorted(choice.stem for choice in choices))
+    return ParameterError(f"there is no {what} (no file {path}); choose from {names}")
+
+
+def raise_problems(where: Path | str, problems: Iterable[str]) -> None:
+    """Raise ParameterError, with a line for each problem, if there are any."""
+    lines = [f"{where}: {problem}" for problem in problems]
+    if lines:
+        raise ParameterError("\n".join(lines))
 
 
 def check(

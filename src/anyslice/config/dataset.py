@@ -16,6 +16,8 @@ from anyslice.config.checked_yaml import (
     ParameterError,
     Positive,
     check_file,
+    missing,
+    raise_problems,
     read_mapping,
 )
 from anyslice.config.names import problem_of
@@ -193,13 +195,9 @@ def load_description(dataset: str, folder: Path = FOLDER) -> Description:
     try:
         raw = read_mapping(path)
     except FileNotFoundError:
-        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-        raise ParameterError(
-            f"there is no data set {path.stem!r} (no file {path}); choose from {names}"
-        ) from None
+        raise missing(f"data set {path.stem!r}", path, folder.glob("*.yaml")) from None
     description = check_file(Description, raw, path)
-    for problem in _contradictions(description):
-        raise ParameterError(f"{path}: {problem}")
+    raise_problems(path, _contradictions(description))
     return description
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import STRICT, ParameterError, Positive, check
+from anyslice.config.checked_yaml import STRICT, Positive, check, raise_problems
 from anyslice.config.family import Family, Table
 
 Problem = tuple[str, str]
@@ -342,6 +342,4 @@ def check_network(name: str, image_size: int, **hyperparameters: Any) -> None:
     """
     where = f"network {name}"
     params = check(FAMILIES[name].params, {"name": name} | hyperparameters, where)
-    problems = [f"{where}: {rule}" for _, rule in params.problems(image_size)]
-    if problems:
-        raise ParameterError("\n".join(problems))
+    raise_problems(where, (rule for _, rule in params.problems(image_size)))

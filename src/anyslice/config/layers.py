@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from anyslice.config.checked_yaml import ParameterError, read_mapping, read_yaml
+from anyslice.config.checked_yaml import ParameterError, missing, read_mapping, read_yaml
 
 EXTENDS = "extends"
 OF_ITSELF = ("paper_setting",)
@@ -101,10 +101,9 @@ def _read(path: Path, folder: Path, named_by: str) -> dict[str, Any]:
                 f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
                 "of the repository, where that folder is"
             ) from None
-        names = ", ".join(sorted(p.stem for p in folder.glob("*.yaml") if p.stem != "claims"))
-        raise ParameterError(
-            f"{named_by}there is no scale {path.stem!r} (no file {path}); choose from {names}"
-        ) from None
+        scales = (p for p in folder.glob("*.yaml") if p.stem != "claims")
+        error = missing(f"scale {path.stem!r}", path, scales)
+        raise ParameterError(f"{named_by}{error}") from None
 
 
 def _parse(setting: str) -> tuple[str, Any]:

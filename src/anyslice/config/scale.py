@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -25,6 +25,8 @@ from anyslice.config.checked_yaml import (
     Positive,
     check,
     check_file,
+    missing,
+    raise_problems,
     read_mapping,
 )
 from anyslice.config.families import FAMILIES, NetworkParams, Problem, parse_network
@@ -275,16 +277,14 @@ def load_scale(
             _inherit(dataset, run, path, (*at, "runs", name))
             _check_network(run.get("network"), path, (*at, "runs", name, "network"))
     checked = check_file(Scale, raw, path)
-    problems = [
-        *_of_names(checked),
-        *_of_seeds(checked),
-        *_of_recipes(checked),
-        *_of_runs(checked, folder),
-        *_of_figures(checked),
-    ]
-    if problems:
-        lines = [f"{path}: key {key!r}: {problem}" for key, problem in problems]
-        raise ParameterError("\n".join(lines))
+    problems = chain(
+        _of_names(checked),
+        _of_seeds(checked),
+        _of_recipes(checked),
+        _of_runs(checked, folder),
+        _of_figures(checked),
+    )
+    raise_problems(path, (f"key {key!r}: {problem}" for key, problem in problems))
     return checked
 
 
@@ -379,10 +379,8 @@ def _image_size(dataset: str, folders: tuple[Path, ...]) -> int:
     descriptions = [folder / "datasets" / f"{dataset}.yaml" for folder in folders]
     path = next((path for path in descriptions if path.exists()), None)
     if path is None:
-        names = ", ".join(sorted(p.stem for p in descriptions[-1].parent.glob("*.yaml")))
-        raise ParameterError(
-            f"no description of this data set (no file {descriptions[-1]}); choose from {names}"
-        )
+        last = descriptions[-1]
+        raise missing("description of this data set", last, last.parent.glob("*.yaml"))
     return check(int, read_mapping(path).get("image_size"), path, ("image_size",))
 
 

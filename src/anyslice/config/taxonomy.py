@@ -7,13 +7,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import (
-    STRICT,
-    ParameterError,
-    Positive,
-    check_file,
-    read_mapping,
-)
+from anyslice.config.checked_yaml import STRICT, Positive, check_file, missing, read_mapping
 
 FOLDER = Path("params/taxonomy")
 """Where the descriptions are, seen from the top of the repository."""
@@ -86,8 +80,5 @@ def load_description(dataset: str) -> Description:
     try:
         raw = read_mapping(path)
     except FileNotFoundError:
-        names = ", ".join(sorted(p.stem for p in FOLDER.glob("*.yaml")))
-        raise ParameterError(
-            f"there is no taxonomy for {dataset!r} (no file {path}); there is one for {names}"
-        ) from None
+        raise missing(f"taxonomy for {dataset!r}", path, FOLDER.glob("*.yaml")) from None
     return check_file(Description, raw, path)

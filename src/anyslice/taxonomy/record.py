@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -73,19 +74,18 @@ def read_taxonomy(path: Path) -> Taxonomy:
         )
     except (AnysliceError, KeyError, TypeError) as error:
         raise TaxonomyError(f"{path} is no taxonomy: {error!r}") from error
-    for problem in _contradictions(taxonomy):
-        raise TaxonomyError(f"{path}: {problem}")
+    problems = [f"{path}: {problem}" for problem in _contradictions(taxonomy)]
+    if problems:
+        raise TaxonomyError("\n".join(problems))
     return taxonomy
 
 
-def _contradictions(taxonomy: Taxonomy) -> list[str]:
-    problems = []
+def _contradictions(taxonomy: Taxonomy) -> Iterator[str]:
     for number, level in enumerate(taxonomy.levels, start=1):
         if len(level.labels) != len(taxonomy.tree.classes):
-            problems.append(f"level {number} needs a label for each class")
+            yield f"level {number} needs a label for each class"
         if set(level.labels) != set(range(len(level.names))):
-            problems.append(f"level {number} must use the labels 0 to {len(level.names) - 1}")
+            yield f"level {number} must use the labels 0 to {len(level.names) - 1}"
     for number, (fine, coarse) in enumerate(pairwise(taxonomy.levels), start=1):
         if len(set(zip(fine.labels, coarse.labels, strict=False))) != len(fine.names):
-            problems.append(f"classes of one label of level {number} differ at level {number + 1}")
-    return problems
+            yield f"classes of one label of level {number} differ at level {number + 1}"
