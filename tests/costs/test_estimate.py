@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from anyslice.cli.main import main
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import load_scale
-from anyslice.costs.estimate import estimate
+from anyslice.costs.estimate import estimate_run
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def in_the_repository(root, monkeypatch):
 
 def test_hours_are_all_epochs_at_the_measured_speed():
     scale = load_scale("quick")
-    found = estimate(scale, "fashion-mnist-quick/i-resnext", steps=2)
+    found = estimate_run(scale, "fashion-mnist-quick/i-resnext", steps=2)
     images = load_description("fashion-mnist-quick").counts.train
     epochs = scale.run("fashion-mnist-quick/i-resnext").recipe.epochs
     assert found.hours * 3600 * found.images_per_second == pytest.approx(epochs * images)

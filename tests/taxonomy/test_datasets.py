@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from pypdf import PdfReader
 
 from anyslice.cli.main import main
-from anyslice.config.dataset import load_description as describe_dataset
-from anyslice.config.taxonomy import load_description
+from anyslice.config.dataset import load_description
+from anyslice.config.taxonomy import load_taxonomy_description
 from anyslice.figures.taxonomy_tree import place
 from anyslice.taxonomy.matching import match_by_name
 from anyslice.taxonomy.record import read_taxonomy, write_taxonomy
@@ -67,8 +67,8 @@ def test_cub_is_placed_whole_and_near_the_papers_levels(draw_taxonomy):
 @pytest.mark.slow
 def test_every_reviewed_alias_of_cub_is_needed(nouns):
     """An alias changes what the rules alone would give, and a difference is one of the tree's."""
-    description = load_description("cub")
-    classes = describe_dataset("cub").classes
+    description = load_taxonomy_description("cub")
+    classes = load_description("cub").classes
     with_aliases = match_by_name(nouns, classes, description)
     alone = match_by_name(nouns, classes, replace(description, aliases=()))
     for alias in description.aliases:

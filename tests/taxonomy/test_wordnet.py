@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anyslice.config.taxonomy import Alias, Description
+from anyslice.config.taxonomy import Alias, TaxonomyDescription
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.matching import match_by_file, match_by_name
 from anyslice.taxonomy.wordnet import FILES, find_synset, open_wordnet, path_from
@@ -15,7 +15,7 @@ from anyslice.taxonomy.wordnet import FILES, find_synset, open_wordnet, path_fro
 ROOT = Path(__file__).parents[2]
 
 EMBEDDED = ROOT / "data/embedded/wordnet"
-BIRDS = Description(
+BIRDS = TaxonomyDescription(
     root="bird.n.01",
     levels=1,
     prune=False,

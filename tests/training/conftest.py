@@ -16,7 +16,7 @@ from anyslice.cli.main import main
 from anyslice.config.scale import Scale, load_scale
 from anyslice.datasets.manifest import read_manifest, write_manifest
 from anyslice.files import sha256
-from anyslice.jobs.inputs import Folders
+from anyslice.jobs.inputs import TrainingFolders
 from anyslice.jobs.results import FILES
 from anyslice.paths import TIMING
 
@@ -74,9 +74,9 @@ def changed_scale(tmp_path) -> Callable[[str, str], Path]:
 
 
 @pytest.fixture
-def folders(tmp_path, data) -> Folders:
+def folders(tmp_path, data) -> TrainingFolders:
     """Fresh folders for a training."""
-    return Folders(output=tmp_path / "output", work=tmp_path / "work", data=data)
+    return TrainingFolders(output=tmp_path / "output", work=tmp_path / "work", data=data)
 
 
 @pytest.fixture

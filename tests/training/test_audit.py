@@ -9,7 +9,7 @@ import pytest
 
 from anyslice.config.scale import load_scale
 from anyslice.files import read_json, sha256, write_json
-from anyslice.jobs.inputs import Folders
+from anyslice.jobs.inputs import TrainingFolders
 from anyslice.jobs.interrupt import Interrupts
 from anyslice.jobs.train import run_training
 from anyslice.pipeline.audit import (
@@ -104,7 +104,7 @@ def finished(tmp_path_factory, root, data) -> Path:
     scale = load_scale(str(root / "tests/scales/short.yaml"))
     run = "fashion-mnist-short/is-resnext"
     output = folder / "results" / scale.name / "runs" / run / "seed1"
-    run_training(scale, run, 1, Folders(output, folder / "work", data), Interrupts())
+    run_training(scale, run, 1, TrainingFolders(output, folder / "work", data), Interrupts())
     shutil.copytree(data, folder / "data/fashion-mnist-short")
     return folder
 

@@ -17,7 +17,7 @@ from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.datasets import open_dataset
 from anyslice.jobs.checkpoint import Checkpoint, Checkpoints
 from anyslice.jobs.identity import LOOP, PACKAGE, STORAGES, Identity, code_of
-from anyslice.jobs.inputs import Folders, label_levels_of
+from anyslice.jobs.inputs import TrainingFolders, label_levels_of
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.lock import sole_process
 from anyslice.jobs.session import ResumableSession
@@ -93,7 +93,7 @@ def test_stopping_at_any_point_changes_nothing(short, data, session, name):
 def calm(short, data, outcome, tmp_path_factory):
     """The outcome of the training that nothing disturbed."""
     folder = tmp_path_factory.mktemp("calm")
-    folders = Folders(output=folder / "output", work=folder / "work", data=data)
+    folders = TrainingFolders(output=folder / "output", work=folder / "work", data=data)
     run_training(short, RUN, 1, folders, Interrupts())
     return outcome(folders.output)
 

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 from pydantic.dataclasses import dataclass
 
 from anyslice.claims.quantity import (
-    Cost,
+    Convention,
     NotMeasurableError,
-    Position,
     Quantity,
+    Subnetwork,
     Tables,
     subnetwork_of,
     table_of,
@@ -25,7 +25,7 @@ class Operations(Quantity):
     kind: Literal["operations"]
     role: str
     unit: float
-    cost: Cost = "all_ops"
+    cost: Convention = "all_ops"
     exact: ClassVar[bool] = True
 
     def value(self, tables: Tables) -> float:
@@ -40,8 +40,8 @@ class CostReduction(Quantity):
     kind: Literal["cost-reduction"]
     of: str
     against: str
-    subnetwork: Position
-    cost: Cost = "all_ops"
+    subnetwork: Subnetwork
+    cost: Convention = "all_ops"
     exact: ClassVar[bool] = True
 
     def value(self, tables: Tables) -> float:

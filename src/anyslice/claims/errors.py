@@ -23,13 +23,13 @@ from anyslice.analysis.statistics import (
     mean_gap,
 )
 from anyslice.claims.quantity import (
-    Cost,
+    Convention,
     Everywhere,
     NotMeasurableError,
     OfFigure,
-    Position,
     Quantity,
     Study,
+    Subnetwork,
     Tables,
     curve_of,
     subnetwork_of,
@@ -47,7 +47,7 @@ class SubnetworkError(Quantity):
 
     kind: Literal["error"]
     role: str
-    subnetwork: Position
+    subnetwork: Subnetwork
 
     def value(self, tables: Tables) -> float:
         """In percent."""
@@ -61,7 +61,7 @@ class ErrorDifference(Quantity):
     kind: Literal["error-difference"]
     of: str
     against: str
-    subnetwork: Position
+    subnetwork: Subnetwork
 
     def value(self, tables: Tables) -> float:
         """In percentage points."""
@@ -99,7 +99,7 @@ class ErrorReduction(_Reduction):
     kind: Literal["error-reduction"]
     of: str
     against: str
-    subnetwork: Position
+    subnetwork: Subnetwork
 
     def errors(self, tables: Tables) -> tuple[float, float]:
         """Of the two sub-networks."""
@@ -118,7 +118,7 @@ class ErrorReductionAtSameCost(_Reduction):
     kind: Literal["error-reduction-at-same-cost"]
     of: str
     family: str
-    cost: Cost = "all_ops"
+    cost: Convention = "all_ops"
 
     def errors(self, tables: Tables) -> tuple[float, float]:
         """Of the two full networks."""
@@ -146,7 +146,7 @@ class _Pair(OfFigure):
 
     of: str
     against: str
-    cost: Cost = "all_ops"
+    cost: Convention = "all_ops"
 
     def curves(self, tables: Tables) -> tuple[Curve, Curve]:
         """Ours and theirs."""
@@ -261,7 +261,7 @@ class BestAtCost(Everywhere):
 
     kind: Literal["best-at-its-cost"]
     of: str
-    cost: Cost = "all_ops"
+    cost: Convention = "all_ops"
 
     def values(self, tables: Tables) -> tuple[float, ...]:
         """In percentage points."""
@@ -285,7 +285,7 @@ class ErrorAtCost(Quantity):
     of: str
     at: float
     against: str
-    cost: Cost = "all_ops"
+    cost: Convention = "all_ops"
 
     def value(self, tables: Tables) -> float:
         """In percentage points."""
@@ -308,7 +308,7 @@ class CostAtError(Quantity):
     role: str
     error: float
     unit: float
-    cost: Cost = "all_ops"
+    cost: Convention = "all_ops"
 
     def value(self, tables: Tables) -> float:
         """In `unit` operations."""

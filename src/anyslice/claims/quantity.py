@@ -22,9 +22,9 @@ Tables = Mapping[str, pd.DataFrame]
 """The tables of a scale's figures by name, and of its trainings as "runs"."""
 Study = Callable[[Seeds], Tables]
 """The same tables, averaged over some of the seeds."""
-Position = Literal["first", "full"]
+Subnetwork = Literal["first", "full"]
 """The thinnest or shallowest sub-network, or the full network."""
-Cost = Literal["all_ops", "macs"]
+Convention = Literal["all_ops", "macs"]
 """How operations are counted, see `costs.macs`. The paper's FLOPs are its authors' all_ops."""
 
 MEASURED = ("error", "validation_error", "l1_norm", "wall_seconds", "error_first", "error_full")
@@ -124,13 +124,13 @@ def rows_of(tables: Tables, figure: str, role: str) -> pd.DataFrame:
     return rows
 
 
-def subnetwork_of(tables: Tables, figure: str, role: str, subnetwork: Position) -> pd.Series:
+def subnetwork_of(tables: Tables, figure: str, role: str, subnetwork: Subnetwork) -> pd.Series:
     """The row of the first or the full sub-network of a role."""
     rows = rows_of(tables, figure, role).sort_values("subnetwork")
     return rows.iloc[0 if subnetwork == "first" else -1]
 
 
-def curve_of(tables: Tables, figure: str, role: str, cost: Cost) -> Curve:
+def curve_of(tables: Tables, figure: str, role: str, cost: Convention) -> Curve:
     """The curve of a role, or through a family's networks of fixed budget."""
     rows = rows_of(tables, figure, role)
     return Curve.of(rows[cost].tolist(), rows.error.tolist())

@@ -39,8 +39,8 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
     A data set's own coarse labels are its levels, unless a file of parents is given. Fails, and
     lists them, if there are classes that it cannot place.
     """
-    from anyslice.config import taxonomy as description
     from anyslice.config.dataset import load_description
+    from anyslice.config.taxonomy import load_taxonomy_description
     from anyslice.taxonomy import extract
     from anyslice.taxonomy.record import write_taxonomy
 
@@ -48,8 +48,8 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
     if about.levels and parents is None:
         result = extract.from_given_levels(about.name, about.classes, about.levels)
     else:
-        rules = description.load_description(about.name)
-        result = extract.from_wordnet(about.name, about.classes, rules, wordnet, parents)
+        description = load_taxonomy_description(about.name)
+        result = extract.from_wordnet(about.name, about.classes, description, wordnet, parents)
     write_taxonomy(result, output)
     click.echo(_summary(result))
 
@@ -59,10 +59,10 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
 @click.option("--output", type=FILE, required=True, help="Where the table is to be.")
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
-    from anyslice.config.taxonomy import load_description
+    from anyslice.config.taxonomy import load_taxonomy_description
     from anyslice.datasets.download import download
 
-    about = load_description(dataset)
+    about = load_taxonomy_description(dataset)
     if about.parents is None:
         raise click.ClickException(f"{about.path} names no table of parents")
     download(about.parents.address, output, (about.parents.checksum,))

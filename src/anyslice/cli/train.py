@@ -122,7 +122,7 @@ def train(
                         _queue_again_if_out_of_time(interrupts)
                     sys.exit(status)
 
-                from anyslice.jobs.inputs import Folders
+                from anyslice.jobs.inputs import TrainingFolders
                 from anyslice.jobs.train import run_training
                 from anyslice.training.options import Options
 
@@ -130,7 +130,9 @@ def train(
                     loaded,
                     run,
                     seed,
-                    Folders(output, work, data or data_folder(run.partition("/")[0]), taxonomy),
+                    TrainingFolders(
+                        output, work, data or data_folder(run.partition("/")[0]), taxonomy
+                    ),
                     interrupts,
                     options=Options(**options),
                     tensorboard=tensorboard,

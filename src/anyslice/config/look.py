@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import STRICT, Count
 
-Cost = Literal["macs", "all_ops", "params"]
+CostColumn = Literal["macs", "all_ops", "params"]
 AxisScale = Literal["linear", "log"]
 
 
@@ -53,7 +53,7 @@ class CostLook(Look):
         y_scale: of the error.
     """
 
-    x: Cost = "macs"
+    x: CostColumn = "macs"
     y_scale: AxisScale = "linear"
 
 

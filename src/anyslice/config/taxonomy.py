@@ -44,7 +44,7 @@ class ParentsTable:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Description:
+class TaxonomyDescription:
     """How class names become label levels.
 
     Attributes:
@@ -70,7 +70,7 @@ class Description:
     parents: ParentsTable | None = None
 
 
-def load_description(dataset: str) -> Description:
+def load_taxonomy_description(dataset: str) -> TaxonomyDescription:
     """Read and check the description of a data set's taxonomy.
 
     Raises:
@@ -81,4 +81,4 @@ def load_description(dataset: str) -> Description:
         raw = read_mapping(path)
     except FileNotFoundError:
         raise missing(f"taxonomy for {dataset!r}", path, FOLDER.glob("*.yaml")) from None
-    return check_file(Description, raw, path)
+    return check_file(TaxonomyDescription, raw, path)

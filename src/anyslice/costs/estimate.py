@@ -25,7 +25,7 @@ WARM_UP = 2
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrainingEstimate:
     """One training of a run, with one seed.
 
     Attributes:
@@ -44,14 +44,14 @@ class Estimate:
     gigabytes: float
 
 
-def estimate_each(scale: Scale, runs: Sequence[str], steps: int) -> list[Estimate]:
+def estimate_each(scale: Scale, runs: Sequence[str], steps: int) -> list[TrainingEstimate]:
     """Time some steps of each run, in a process of its own, which its memory is measured by."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as processes:
-        return list(processes.map(estimate, [scale] * len(runs), runs, [steps] * len(runs)))
+        return list(processes.map(estimate_run, [scale] * len(runs), runs, [steps] * len(runs)))
 
 
-def estimate(scale: Scale, name: str, steps: int) -> Estimate:
+def estimate_run(scale: Scale, name: str, steps: int) -> TrainingEstimate:
     """Time some steps of the run "<dataset>/<run>", of whose data no images are read.
 
     Raises:
@@ -79,7 +79,9 @@ def estimate(scale: Scale, name: str, steps: int) -> Estimate:
     _finish(device)
     speed = steps * batch * sharing / (time.perf_counter() - start)
     trained = run.recipe.epochs * description.counts.train
-    return Estimate(name, device_name(device), speed, trained / speed / 3600, _gigabytes(device))
+    return TrainingEstimate(
+        name, device_name(device), speed, trained / speed / 3600, _gigabytes(device)
+    )
 
 
 def _finish(device: torch.device) -> None:
@@ -93,7 +95,7 @@ def _gigabytes(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
-def as_markdown(estimates: Sequence[Estimate], seeds: int) -> str:
+def as_markdown(estimates: Sequence[TrainingEstimate], seeds: int) -> str:
     """A table with a row for each run, and the hours of all its seeds; then the total."""
     lines = [
         "| run | images/s | GB | hours | all seeds |",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -20,10 +20,7 @@ from anyslice.figures.latex import latex_of
 from anyslice.figures.style import Face, pdf_and_png, save
 from anyslice.files import write_atomically, write_text
 
-DIAGRAMS: Final[dict[str, Literal["i-resnext", "is-resnext"]]] = {
-    "fig1": "i-resnext",
-    "fig2": "is-resnext",
-}
+DIAGRAMS = {"fig1": "i-resnext", "fig2": "is-resnext"}
 """Figures of an architecture: they need no scale, no data and no training."""
 
 KINDS: dict[str, Any] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import matplotlib.pyplot as plt
 import torch
@@ -24,7 +23,6 @@ from anyslice.networks import build
 from anyslice.networks.is_resnext import SparseBlock
 from anyslice.networks.resnext import Block
 
-Family = Literal["i-resnext", "is-resnext"]
 C, K = 9, 3
 """Those of the paper's figures; the other hyper-parameters do not show."""
 WIDTH = 2 * K
@@ -59,7 +57,7 @@ class Box:
 Places = dict[str, list[Box]]
 
 
-def draw(family: Family) -> Figure:
+def draw(family: str) -> Figure:
     """Draw the figure of a family: "i-resnext" (Figure 1) or "is-resnext" (Figure 2)."""
     blocks = {k: block_of(family, k) for k in range(1, K + 1)}
     with print_style():
@@ -83,7 +81,7 @@ def draw(family: Family) -> Figure:
     return figure
 
 
-def block_of(family: Family, k: int) -> Connectivity:
+def block_of(family: str, k: int) -> Connectivity:
     """What depends on what in the first block of sub-network k, for C = 9 and K = 3."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -14,8 +14,8 @@ from anyslice.config.families import labelled
 from anyslice.figures.curves import LegendEntry, cost_axis, legend_right, plot_mean
 from anyslice.figures.style import PAGE, Face, print_style
 
-LINES = ("-", "--", ":", "-.")
-"""The dashes of four lines of a colour."""
+DASHES = ("-", "--", ":", "-.")
+"""Of four lines of a colour."""
 MORE_COLOURS = sns.color_palette("husl", 8)
 """Of a family's fifth line and those after it."""
 
@@ -60,7 +60,7 @@ def _lines(rows: pd.DataFrame) -> dict[str, LegendEntry]:
             label=f"{family.label} (K={of_run})" if len(K) > 1 else family.label,
             colour=family.colour if number < 4 else MORE_COLOURS[(number // 4 - 1) % 8],
             marker=family.marker,
-            line=LINES[number % 4],
+            line=DASHES[number % 4],
         )
         for number, (run, of_run) in enumerate(K.items())
     }

@@ -15,8 +15,8 @@ from anyslice.config.families import labelled
 from anyslice.figures.curves import COSTS, legend_right, log_axis
 from anyslice.figures.style import PAGE, Face, pdf_and_png, print_style, save
 
-LINES = {"eager": "--", "all exits": ":"}
-"""Other ways to run a network; the engine's own line is solid."""
+OTHER_WAYS = {"eager": "--", "all exits": ":"}
+"""The lines of other ways to run a network; the engine's own is solid."""
 
 
 def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
@@ -25,7 +25,7 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
     There is a row per run, sub-network, batch and way to run it; `path` is that of either file.
     """
     batches = sorted(table.batch.unique())
-    engine = next(way for way in table.engine if way not in LINES)
+    engine = next(way for way in table.engine if way not in OTHER_WAYS)
     with print_style():
         figure, panels = plt.subplots(
             1, 1 + len(batches), figsize=(PAGE, 2.9), sharey=True, layout="constrained"
@@ -64,6 +64,6 @@ def _plot(axes: Axes, rows: pd.DataFrame, x: str) -> None:
             color=labelled(family).colour,
             marker=labelled(family).marker,
             markersize=4,
-            linestyle=LINES.get(way, "-"),
-            label=None if way in LINES else family,
+            linestyle=OTHER_WAYS.get(way, "-"),
+            label=None if way in OTHER_WAYS else family,
         )

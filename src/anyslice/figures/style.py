@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from anyslice.config.look import AxisScale, Cost, Style
+from anyslice.config.look import AxisScale, CostColumn, Style
 from anyslice.errors import AnysliceError
 from anyslice.files import write_atomically
 
@@ -63,7 +63,7 @@ class Face:
 
     title: str
     notes: str
-    x: Cost = "macs"
+    x: CostColumn = "macs"
     y_scale: AxisScale = "linear"
     styles: Mapping[str, Style] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from anyslice.taxonomy.tree import Tree
 
 ROW = 0.145
 """Height in inches of a class's row."""
-COLUMN = 1.2
+INDENT = 1.2
 """Width in inches between a node and its children."""
 SQUARE = 0.075
 """Width in inches from one square to the next."""
@@ -52,13 +52,13 @@ def draw(taxonomy: Taxonomy, *, title: str, stem: Path) -> None:
         stem: output path without its ending; .pdf and .png are written.
     """
     tree = taxonomy.tree
-    width = COLUMN * tree.depth + NAMES
+    width = INDENT * tree.depth + NAMES
     tree_height = ROW * len(tree.classes)
     height = HEAD + tree_height + FOOT
     with print_style():
         figure = plt.figure(figsize=(width, height))
         axes = figure.add_axes((0, FOOT / height, 1, tree_height / height))
-        axes.set(xlim=(-COLUMN, width - COLUMN), ylim=(tree_height - ROW / 2, -ROW / 2))
+        axes.set(xlim=(-INDENT, width - INDENT), ylim=(tree_height - ROW / 2, -ROW / 2))
         axes.axis("off")
         positions = place(tree)
         _draw_edges(axes, tree, positions)
@@ -80,7 +80,7 @@ def place(tree: Tree) -> dict[str, Position]:
     def visit(node: str, depth: int) -> float:
         below = [visit(child, depth + 1) for child in children.get(node, [])]
         y = (below[0] + below[-1]) / 2 if below else ROW * next(rows)
-        positions[node] = Position(COLUMN * depth, y)
+        positions[node] = Position(INDENT * depth, y)
         return y
 
     visit(tree.root, 0)

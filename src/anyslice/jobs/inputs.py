@@ -17,7 +17,7 @@ from anyslice.paths import MANIFEST
 
 
 @dataclass(frozen=True)
-class Folders:
+class TrainingFolders:
     """Where a training reads and writes.
 
     Attributes:
@@ -51,7 +51,7 @@ def read_inputs(
     scale: Scale,
     name: str,
     seed: int,
-    folders: Folders,
+    folders: TrainingFolders,
     *,
     decoders: int,
     processes: int,

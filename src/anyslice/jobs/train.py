@@ -15,7 +15,7 @@ from anyslice.errors import AnysliceError
 from anyslice.files import clear_write_errors
 from anyslice.jobs.checkpoint import Checkpoints
 from anyslice.jobs.deployment import deployment_of
-from anyslice.jobs.inputs import Folders, Inputs, read_inputs
+from anyslice.jobs.inputs import Inputs, TrainingFolders, read_inputs
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
 from anyslice.jobs.lock import sole_process
@@ -34,7 +34,7 @@ def run_training(
     scale: Scale,
     name: str,
     seed: int,
-    folders: Folders,
+    folders: TrainingFolders,
     interrupts: Interrupts,
     *,
     options: Options = Options(),  # noqa: B008

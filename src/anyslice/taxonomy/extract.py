@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anyslice.config.taxonomy import Description
+from anyslice.config.taxonomy import TaxonomyDescription
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.levels import choose_levels, cut_tree
 from anyslice.taxonomy.matching import match_by_file, match_by_name
@@ -18,7 +18,7 @@ from anyslice.taxonomy.wordnet import VERSION, find_synset, open_wordnet, path_f
 def from_wordnet(
     dataset: str,
     classes: Sequence[str],
-    description: Description,
+    description: TaxonomyDescription,
     wordnet: Path,
     parents: Path | None = None,
 ) -> Taxonomy:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nltk.corpus.reader.wordnet import Synset
 
-from anyslice.config.taxonomy import Description, Rule
+from anyslice.config.taxonomy import Rule, TaxonomyDescription
 from anyslice.taxonomy.errors import TaxonomyError
 from anyslice.taxonomy.wordnet import Nouns, find_synset, path_from
 
@@ -24,7 +24,7 @@ class Match:
 
 
 def match_by_name(
-    nouns: Nouns, classes: Sequence[str], description: Description
+    nouns: Nouns, classes: Sequence[str], description: TaxonomyDescription
 ) -> dict[str, Match]:
     """Match class names to synsets below the description's root.
 
@@ -110,7 +110,7 @@ def _below(root: Synset, synset: Synset, name: str) -> Synset:
 
 
 def _aliases(
-    nouns: Nouns, root: Synset, classes: Sequence[str], description: Description
+    nouns: Nouns, root: Synset, classes: Sequence[str], description: TaxonomyDescription
 ) -> dict[str, Match]:
     matches: dict[str, Match] = {}
     for alias in description.aliases:

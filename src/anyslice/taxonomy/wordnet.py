@@ -34,7 +34,7 @@ _LEXICOGRAPHER_FILES = (
 # fmt: on
 
 
-class _Files(PathPointer):  # type: ignore[misc]
+class _WordNetFiles(PathPointer):  # type: ignore[misc]
     """Files of a WordNet folder, plain or compressed by xz, as NLTK asks for them.
 
     NLTK itself opens only what lies below `nltk.data.path`, and wants every part of speech.
@@ -43,8 +43,8 @@ class _Files(PathPointer):  # type: ignore[misc]
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def join(self, fileid: str) -> _Files:
-        return _Files(self._path / fileid)
+    def join(self, fileid: str) -> _WordNetFiles:
+        return _WordNetFiles(self._path / fileid)
 
     def open(self, encoding: str | None = None) -> io.StringIO:
         return io.StringIO(self._text())
@@ -67,10 +67,10 @@ class Nouns(WordNetCorpusReader):  # type: ignore[misc]
     def __init__(self, folder: Path) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The multilingual functions")
-            super().__init__(_Files(folder), None)
+            super().__init__(_WordNetFiles(folder), None)
 
     def open(self, file: str) -> io.StringIO:
-        """One of the reader's files; see `_Files`."""
+        """One of the reader's files; see `_WordNetFiles`."""
         opened: io.StringIO = self._root.join(file).open()
         return opened
 
