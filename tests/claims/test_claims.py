@@ -22,6 +22,9 @@ from anyslice.config.scale import load_scale
 from anyslice.errors import AnysliceError
 from anyslice.figures import KINDS
 from anyslice.files import write_json
+from anyslice.taxonomy.levels import choose_levels
+from anyslice.taxonomy.record import Taxonomy, write_taxonomy
+from anyslice.taxonomy.tree import grow
 
 PAPER = [
     *[70, 12.9, 7.2, 81.7, 19.6],  # Section 4.1, BN
@@ -377,15 +380,9 @@ def test_the_taxonomys_numbers_are_counted(root, paper, tmp_path, monkeypatch):
     monkeypatch.chdir(root)
     scale, _ = paper
     path = tmp_path / "cub.json"
-    write_json(
-        path,
-        {
-            "nodes": ["bird", "seabird", "a", "b", "c"],
-            "classes": [{"name": name} for name in "abc"],
-            "depth": 3,
-            "levels": [{"names": ["a", "b", "c"]}, {"names": ["seabird", "c"]}],
-        },
-    )
+    tree = grow({"a": ["bird", "seabird"], "b": ["bird", "seabird"], "c": ["bird"]})
+    levels = choose_levels(tree, 2)
+    write_taxonomy(Taxonomy("cub", "a test", tree, dict.fromkeys("abc", "by hand"), levels), path)
     found = evaluate(load_claims(), scale, read_tables([path]))
     by_name = {verdict.claim: verdict for verdict in found}
     counted = [by_name[name] for name in ("cub-nodes", "cub-depth", "cub-level-1", "cub-level-2")]

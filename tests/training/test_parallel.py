@@ -19,6 +19,7 @@ from anyslice.config.families import MSDNetParams
 from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
 from anyslice.datasets.dataset import Batch
+from anyslice.datasets.manifest import read_manifest
 from anyslice.files import read_json
 from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
@@ -166,7 +167,7 @@ def test_two_processes_train_as_one(short, data, together, name):
     else:
         run = short.run(f"fashion-mnist-short/{name}")
     run = replace(run, recipe=replace(run.recipe, epochs=1))
-    maps = [level.labels for level in label_levels_of(run, data, None)]
+    maps = [level.labels for level in label_levels_of(run, read_manifest(data), None)]
     first, second = together(_train, run, data, maps)
     alone = _train(run, data, maps)
     for key, tensor in alone[0].items():

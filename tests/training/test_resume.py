@@ -23,6 +23,8 @@ from anyslice.jobs.lock import sole_process
 from anyslice.jobs.session import ResumableSession
 from anyslice.jobs.train import run_training
 from anyslice.paths import seed_folder
+from anyslice.taxonomy.extract import from_given_levels
+from anyslice.taxonomy.record import write_taxonomy
 from anyslice.training.loop import train
 
 CPU = torch.device("cpu")
@@ -66,7 +68,7 @@ def session(tmp_path, identity):
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext", "fixed", "hierarchical", "plain"])
 def test_stopping_at_any_point_changes_nothing(short, data, session, name):
     run, dataset = short.run(f"fashion-mnist-short/{name}"), open_dataset(data)
-    maps = [level.labels for level in label_levels_of(run, data, None)]
+    maps = [level.labels for level in label_levels_of(run, dataset.manifest, None)]
     calm = train(run, dataset, 1, device=CPU, level_maps=maps)
     draw, stops = random.Random(name), 0
     while True:
@@ -308,14 +310,11 @@ def test_checkpoints_hold_no_pickle(short, folders):
 def taxonomy(tmp_path):
     """A taxonomy.json of two levels, of 10 or fewer classes."""
 
-    def write(classes):
-        labels = [list(range(classes)), [k // 5 for k in range(classes)]]
+    def write(count):
+        classes = [str(number) for number in range(count)]
         path = tmp_path / "taxonomy.json"
-        levels = [
-            {"names": [str(label) for label in sorted(set(of_level))], "labels": of_level}
-            for of_level in labels
-        ]
-        path.write_text(json.dumps({"levels": levels}))
+        coarse = {"small": classes[:5], "large": classes[5:]}
+        write_taxonomy(from_given_levels("digits", classes, [coarse]), path)
         return path
 
     return write

@@ -20,6 +20,7 @@ from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json
 from anyslice.paths import METRICS, TIMING, flops_file, training_folder
+from anyslice.taxonomy.record import read_taxonomy
 
 Row = dict[str, Any]
 
@@ -224,16 +225,13 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
 
 
 def taxonomy_table(path: Path) -> pd.DataFrame:
-    """What the paper says in numbers of a taxonomy, of the file that `anyslice taxonomy` writes.
+    """What the paper says of a taxonomy in numbers, from the file that `anyslice taxonomy` writes.
 
     Returns:
         Columns quantity ("non-leaf nodes", "depth" in nodes, "level 1" ... its labels) and value.
     """
-    taxonomy = read_result(path)
-    values = {
-        "non-leaf nodes": len(taxonomy["nodes"]) - len(taxonomy["classes"]),
-        "depth": taxonomy["depth"],
-    }
-    for number, level in enumerate(taxonomy["levels"], start=1):
-        values[f"level {number}"] = len(level["names"])
+    taxonomy = read_taxonomy(path)
+    values = {"non-leaf nodes": len(taxonomy.tree.non_leaves), "depth": taxonomy.tree.depth}
+    for number, level in enumerate(taxonomy.levels, start=1):
+        values[f"level {number}"] = len(level.names)
     return pd.DataFrame(values.items(), columns=["quantity", "value"])

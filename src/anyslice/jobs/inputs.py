@@ -8,12 +8,13 @@ from pathlib import Path
 from anyslice.config.scale import Run, Scale
 from anyslice.datasets import open_dataset
 from anyslice.datasets.dataset import Dataset
-from anyslice.datasets.manifest import Manifest, read_manifest
+from anyslice.datasets.manifest import Manifest
 from anyslice.errors import AnysliceError
-from anyslice.files import read_json, sha256
+from anyslice.files import sha256
 from anyslice.jobs.deployment import LabelLevel
 from anyslice.jobs.identity import LOOP, STORAGES, Identity, code_of
 from anyslice.paths import MANIFEST
+from anyslice.taxonomy.record import read_taxonomy
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def read_inputs(
     """
     run = scale.run(name)
     dataset = open_dataset(folders.data, workers=decoders)
-    levels = label_levels_of(run, folders.data, folders.taxonomy)
+    levels = label_levels_of(run, dataset.manifest, folders.taxonomy)
     identity = Identity(
         run=name,
         seed=seed,
@@ -81,32 +82,29 @@ def read_inputs(
         data=sha256(folders.data / MANIFEST),
         code=code_of([LOOP, STORAGES[dataset.manifest.storage], run.network.file]),
     )
-    return Inputs(run, dataset, dataset.manifest, tuple(levels), identity)
+    return Inputs(run, dataset, dataset.manifest, levels, identity)
 
 
-def label_levels_of(run: Run, data: Path, taxonomy: Path | None) -> list[LabelLevel]:
+def label_levels_of(run: Run, manifest: Manifest, taxonomy: Path | None) -> tuple[LabelLevel, ...]:
     """The label levels that a run is trained on, fine to coarse: the classes alone, or a hierarchy.
 
     Without a taxonomy.json it is the hierarchy that the data set itself defines.
 
     Raises:
-        AnysliceError: if a hierarchy has one level only, or the taxonomy is of other classes.
+        AnysliceError: if a hierarchy has one level only, or the taxonomy is of other classes, or
+            none.
     """
-    manifest = read_manifest(data, verify=False)
     if run.hierarchy and taxonomy is not None:
-        levels = [
-            LabelLevel(tuple(level["names"]), tuple(level["labels"]))
-            for level in read_json(taxonomy)["levels"]
-        ]
+        found = [(level.names, level.labels) for level in read_taxonomy(taxonomy).levels]
     else:
-        pairs = zip(manifest.levels, manifest.level_labels, strict=True)
-        levels = [LabelLevel(names, labels) for names, labels in pairs]
+        found = list(zip(manifest.levels, manifest.level_labels, strict=True))
+    levels = tuple(LabelLevel(names, labels) for names, labels in found)
     if not run.hierarchy:
         return levels[:1]
-    source = taxonomy or data
+    source = taxonomy or manifest.name
     if any(len(level.labels) != len(manifest.classes) for level in levels):
         raise AnysliceError(
-            f"{source} does not label the {len(manifest.classes)} classes of {data}"
+            f"{source} does not label the {len(manifest.classes)} classes of {manifest.name}"
         )
     if len(levels) < 2:
         raise AnysliceError(

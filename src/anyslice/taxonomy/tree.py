@@ -39,7 +39,8 @@ class Tree:
     @property
     def non_leaves(self) -> tuple[str, ...]:
         """The nodes that are no classes: the coarse labels that the taxonomy can give."""
-        return tuple(node for node in self.nodes if node not in set(self.classes))
+        classes = set(self.classes)
+        return tuple(node for node in self.nodes if node not in classes)
 
     @property
     def depth(self) -> int:
