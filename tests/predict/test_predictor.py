@@ -16,8 +16,8 @@ from anyslice.costs.macs import cost_of
 from anyslice.errors import AnysliceError
 from anyslice.predict import AnytimePredictor, BudgetError, ImageError, cache
 from anyslice.predict.budget import attempts, largest_within
-from anyslice.predict.labels import spoken, spoken_names
 from anyslice.predict.latency import Latency, LatencyTable
+from anyslice.taxonomy.labels import spoken, spoken_names
 
 every_model = pytest.mark.parametrize("name", MODELS)
 

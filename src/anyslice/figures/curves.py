@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.axis import Axis
+from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullFormatter
 
 from anyslice.analysis.statistics import interval
 from anyslice.config.look import Style
@@ -80,22 +82,22 @@ def cost_axis(axes: Axes, face: Face) -> None:
     log_axis(axes, COSTS[face.x][0])
     if face.y_scale == "log":
         axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        steps = (1.0, 2.0, 5.0) if high > 8 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-        axes.yaxis.set_major_locator(LogLocator(subs=steps))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        _round_ticks(axes.yaxis, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0), "{x:g}")
 
 
 def log_axis(axes: Axes, label: str) -> None:
     """A logarithmic x axis whose ticks are round numbers."""
     axes.set_xscale("log")
     axes.set_xlabel(label)
-    low, high = axes.get_xlim()
-    steps = (1.0, 2.0, 5.0) if high > 8 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=steps))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    _round_ticks(axes.xaxis, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0), EngFormatter(sep=" "))
+
+
+def _round_ticks(axis: Axis, fine: Sequence[float], form: Formatter | str) -> None:
+    """Ticks at 1, 2, 5, 10, ... of a logarithmic axis; at `fine` ones if its ends are close."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 8 * low else fine))
+    axis.set_major_formatter(form)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def count_axis(axes: Axes, count: int, label: str) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -15,10 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
 from anyslice.figures.curves import Colour, legend_right
-from anyslice.figures.style import PAGE, Face, print_style
+from anyslice.figures.style import PAGE, PALETTE, Face, print_style
 from anyslice.paths import HISTORY, training_folder
-
-COLOURS = sns.color_palette("colorblind")
 
 
 def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:
@@ -42,7 +39,7 @@ def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataF
         if not histories:
             raise AnysliceError(
                 f"no training of {name} is finished: there is no "
-                f"{results}/runs/{name}/seed<n>/history.csv"
+                f"{training_folder(results, name, '<n>') / HISTORY}"
             )
         found += [_long(name, seed, pd.read_csv(path)) for seed, path in histories.items()]
     return pd.concat(found, ignore_index=True)
@@ -61,7 +58,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> Figure:
     with print_style():
         figure, (losses, errors) = plt.subplots(1, 2, figsize=(PAGE, 3.0), layout="constrained")
         for number, (run, rows) in enumerate(table.groupby("run", sort=False)):
-            colour = COLOURS[number % len(COLOURS)]
+            colour = PALETTE[number % len(PALETTE)]
             for axes, column in ((losses, "train_loss"), (errors, "validation_error")):
                 _plot(axes, rows, column, colour, str(run).partition("/")[2])
         for axes in (losses, errors):

@@ -21,8 +21,8 @@ COLUMN = 3.5
 PAGE = 7.0
 """Widths in inches of one column and of a page in print."""
 
-_PALETTE = sns.color_palette("colorblind")
-LEVEL_COLOURS = (_PALETTE[0], _PALETTE[1], _PALETTE[2], _PALETTE[4], _PALETTE[5], _PALETTE[7])
+PALETTE = sns.color_palette("colorblind")
+LEVEL_COLOURS = tuple(PALETTE[i] for i in (0, 1, 2, 4, 5, 7))
 """Those of label levels, from fine to coarse."""
 
 WITHOUT_DATE = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from anyslice.figures.style import LEVEL_COLOURS, pdf_and_png, print_style, save
+from anyslice.taxonomy.labels import spoken
 from anyslice.taxonomy.record import Taxonomy
 from anyslice.taxonomy.tree import Tree
 
@@ -87,11 +87,6 @@ def place(tree: Tree) -> dict[str, Position]:
     return positions
 
 
-def plain_name(node: str) -> str:
-    """A node's name for people: new_world_oriole.n.01 as "new world oriole"."""
-    return re.sub(r"\.n\.\d+$", "", node).replace("_", " ")
-
-
 def _children(tree: Tree) -> dict[str, list[str]]:
     """Each node's children; classes before other nodes."""
     classes = set(tree.classes)
@@ -115,10 +110,10 @@ def _draw_names(axes: Axes, taxonomy: Taxonomy, positions: dict[str, Position]) 
     for name in taxonomy.tree.classes:
         at = positions[name]
         x = at.x + SQUARE * (levels_of[name] + 0.5)
-        axes.text(x, at.y, plain_name(name), fontsize=FONT_SIZE, va="center_baseline")
+        axes.text(x, at.y, spoken(name), fontsize=FONT_SIZE, va="center_baseline")
     for node in taxonomy.tree.non_leaves:
         at = positions[node]
-        text = axes.text(at.x - SQUARE, at.y, plain_name(node), fontsize=FONT_SIZE)
+        text = axes.text(at.x - SQUARE, at.y, spoken(node), fontsize=FONT_SIZE)
         text.set(ha="right", va="center_baseline", fontstyle="italic")
         text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
 

@@ -28,7 +28,6 @@ from anyslice.predict.budget import (
 from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
 from anyslice.predict.exported import make_engine, usable
 from anyslice.predict.images import Picture, to_input
-from anyslice.predict.labels import spoken_names
 from anyslice.predict.latency import (
     LatencyTable,
     Slowdown,
@@ -37,6 +36,7 @@ from anyslice.predict.latency import (
     zeros,
 )
 from anyslice.predict.run_folder import TrainedRun, load_run
+from anyslice.taxonomy.labels import spoken_names
 
 LARGEST_BATCH = 64
 """Images of one call of the network; more are taken in several."""
