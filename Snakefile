@@ -18,7 +18,11 @@ from anyslice.pipeline.audit import forget_missing
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
 from anyslice.paths import (
+    ERRORS,
+    HISTORY,
+    LOG,
     METRICS,
+    PREDICTIONS,
     TIMING,
     WEIGHTS,
     flops_file,

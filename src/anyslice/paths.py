@@ -18,6 +18,11 @@ MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
 
 
+def dataset_of(run: str) -> str:
+    """The data set of a run."""
+    return run.partition("/")[0]
+
+
 def results_folder(scale: str) -> Path:
     """Where the results of a scale are, by its name."""
     return Path("results") / scale

@@ -21,8 +21,7 @@ def runs_of(dataset):
 
 def shown_in(figure):
     """The runs that a figure shows, as <dataset>/<run>."""
-    shown = SCALE.figures[figure]
-    return [f"{shown.dataset}/{run}" for run in shown.runs]
+    return SCALE.figures[figure].full_names
 
 
 def stands_in_for(figure):

@@ -6,14 +6,14 @@ rule train:
         data="data/{dataset}/manifest.json",
         taxonomy=taxonomy_of,
     output:
-        model=f"{TRAINING}/model.safetensors",
-        metrics=f"{TRAINING}/metrics.json",
-        errors=f"{TRAINING}/errors.json",
-        timing=f"{TRAINING}/timing.json",
-        history=f"{TRAINING}/history.csv",
-        predictions=f"{TRAINING}/predictions.safetensors",
+        model=f"{TRAINING}/{WEIGHTS}",
+        metrics=f"{TRAINING}/{METRICS}",
+        errors=f"{TRAINING}/{ERRORS}",
+        timing=f"{TRAINING}/{TIMING}",
+        history=f"{TRAINING}/{HISTORY}",
+        predictions=f"{TRAINING}/{PREDICTIONS}",
     log:
-        f"{TRAINING}/train.log",
+        f"{TRAINING}/{LOG}",
     benchmark:
         f"{TRAINING}/benchmark.tsv"
     threads: lambda w: SCALE.threads * max(1, gpus_of(w))

@@ -22,7 +22,7 @@ def estimate(figures: tuple[str, ...], scale: str, steps: int) -> None:
     from anyslice.costs.estimate import as_markdown, estimate_each
 
     loaded = load_scale(scale)
-    shown = [f"{f.dataset}/{run}" for f in map(loaded.figure, figures) for run in f.runs]
+    shown = [run for name in figures for run in loaded.figure(name).full_names]
     runs = [name for name in dict.fromkeys(shown or loaded.shown) if loaded.run(name).recipe.epochs]
     if not runs:
         raise AnysliceError(f"{loaded.path}: no figure shows a run that is trained")

@@ -8,7 +8,7 @@ import click
 
 from anyslice.cli.options import results_option, scale_option, work_option
 from anyslice.errors import AnysliceError
-from anyslice.paths import results_folder
+from anyslice.paths import dataset_of, results_folder
 
 
 @click.group(invoke_without_command=True)
@@ -47,7 +47,7 @@ def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> 
     from anyslice.pipeline.runs import rename_run
 
     loaded = load_scale(scale)
-    full = new if "/" in new else f"{old.partition('/')[0]}/{new}"
+    full = new if "/" in new else f"{dataset_of(old)}/{new}"
     rename_run(loaded, old, full, results or results_folder(loaded.name), work)
     click.echo(f"{old} is {full} now; if DVC records the study: anyslice dvc-yaml, dvc commit")
 

@@ -11,7 +11,7 @@ import click
 
 from anyslice.cli.options import COUNT, FILE, FOLDER, scale_option
 from anyslice.errors import AnysliceError
-from anyslice.paths import data_folder, results_folder, training_folder
+from anyslice.paths import data_folder, dataset_of, results_folder, training_folder
 
 if TYPE_CHECKING:
     from anyslice.jobs.interrupt import Interrupts
@@ -130,9 +130,7 @@ def train(
                     loaded,
                     run,
                     seed,
-                    TrainingFolders(
-                        output, work, data or data_folder(run.partition("/")[0]), taxonomy
-                    ),
+                    TrainingFolders(output, work, data or data_folder(dataset_of(run)), taxonomy),
                     interrupts,
                     options=Options(**options),
                     tensorboard=tensorboard,

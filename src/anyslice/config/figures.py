@@ -22,7 +22,15 @@ NO_RUNS = ("kind", "dataset", "block", "target_error", *(f.name for f in fields(
 
 @dataclass(frozen=True, config=STRICT)
 class ShowsRuns:
-    """A figure: all its keys but NO_RUNS name runs that it shows."""
+    """A figure: all its keys but NO_RUNS name runs that it shows.
+
+    Attributes:
+        kind: tells the figures apart.
+        dataset: key in `datasets`.
+    """
+
+    kind: str
+    dataset: str
 
     @property
     def roles(self) -> dict[str, str]:
@@ -44,20 +52,22 @@ class ShowsRuns:
         """All runs that the figure shows, each once."""
         return tuple(dict.fromkeys(self.roles.values()))
 
+    @property
+    def full_names(self) -> tuple[str, ...]:
+        """The same runs as "<dataset>/<run>"."""
+        return tuple(f"{self.dataset}/{run}" for run in self.runs)
+
 
 @dataclass(frozen=True, config=STRICT)
 class BudgetFigure(ShowsRuns, CostLook):
     """Error against MACs (Figure 4): anytime networks as lines, fixed-budget ones as points.
 
     Attributes:
-        kind: tells the figures apart, here and below.
-        dataset: key in `datasets`, here and below.
         lines: runs with K > 1, in the order of the legend.
         points: runs with K = 1; those of one network family share a colour.
     """
 
     kind: Literal["budget"]
-    dataset: str
     lines: tuple[str, ...]
     points: tuple[str, ...]
 
@@ -67,7 +77,6 @@ class BatchNormFigure(ShowsRuns, CostLook):
     """Error of the thin sub-networks with independent and with shared BN (Figure 3a)."""
 
     kind: Literal["batch-norm"]
-    dataset: str
     independent: str
     shared: str
 
@@ -83,7 +92,6 @@ class BranchesFigure(ShowsRuns, Look):
     """
 
     kind: Literal["branches"]
-    dataset: str
     joint: str
     alone: str
     block: Positive
@@ -107,7 +115,6 @@ class JointAloneFigure(ShowsRuns, CostLook):
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
     kind: Literal["joint-alone"]
-    dataset: str
     thin: JointAndAlone
     shallow: JointAndAlone
 
@@ -125,7 +132,6 @@ class LevelsFigure(ShowsRuns, CostLook):
     """
 
     kind: Literal["levels"]
-    dataset: str
     run: str
     target_error: (
         Literal["full-network", "all-can-hold"] | Annotated[float, Field(gt=0, lt=100)]
@@ -143,7 +149,6 @@ class PropertiesFigure(ShowsRuns, Look):
     """
 
     kind: Literal["properties"]
-    dataset: str
     lines: tuple[str, ...]
     thin: JointAndAlone
     shallow: JointAndAlone

@@ -218,9 +218,7 @@ class Scale:
     @property
     def shown(self) -> tuple[str, ...]:
         """The runs that a figure shows, as "<dataset>/<run>", each once."""
-        return tuple(
-            dict.fromkeys(f"{f.dataset}/{run}" for f in self.figures.values() for run in f.runs)
-        )
+        return tuple(dict.fromkeys(run for f in self.figures.values() for run in f.full_names))
 
     @property
     def leading(self) -> str | None:

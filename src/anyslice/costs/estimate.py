@@ -15,6 +15,7 @@ from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
 from anyslice.costs.machine import device_name
 from anyslice.costs.macs import network_of
+from anyslice.paths import dataset_of
 from anyslice.training.distributed import Processes
 from anyslice.training.loop import make_optimiser
 from anyslice.training.options import Options, make_deterministic
@@ -61,7 +62,7 @@ def estimate_run(scale: Scale, name: str, steps: int) -> TrainingEstimate:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = Options()
     make_deterministic(scale.threads, options)
-    description = load_description(name.partition("/")[0])
+    description = load_description(dataset_of(name))
     network = network_of(run, description).train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = make_optimiser(network, run.recipe, device)
     step = make_step(network, optimiser, run.recipe.loss, Processes(), options, device)

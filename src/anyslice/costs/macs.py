@@ -25,6 +25,7 @@ from anyslice.config.families import TorchvisionParams
 from anyslice.config.scale import Run, Scale, hyperparameters
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.heads import levels
+from anyslice.paths import dataset_of
 
 aten = torch.ops.aten
 Shape = tuple[int, ...]
@@ -180,7 +181,7 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
         of one training step, and stored_params, those of all sub-networks together.
     """
     run = scale.run(name)
-    description = load_description(name.partition("/")[0])
+    description = load_description(dataset_of(name))
     network = network_of(run, description)
     costs = count(network)
     return {

@@ -15,7 +15,7 @@ from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
 from anyslice.figures.curves import Colour, legend_right
 from anyslice.figures.style import PAGE, PALETTE, Face, print_style
-from anyslice.paths import HISTORY, training_folder
+from anyslice.paths import HISTORY, dataset_of, training_folder
 
 
 def learning_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def draw(table: pd.DataFrame, scale: Scale) -> Figure:
         legend_right(errors)
         seeds = table.groupby("run").seed.nunique().max()
         shown = "1 seed" if seeds == 1 else f"mean of {seeds} seeds, bands: their range"
-        data = " and ".join(dict.fromkeys(run.partition("/")[0] for run in table.run))
+        data = " and ".join(dict.fromkeys(dataset_of(run) for run in table.run))
         Face(
             f"Learning curves: {data}",
             "solid: the full network; dashed: its first sub-network; "

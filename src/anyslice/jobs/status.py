@@ -23,6 +23,7 @@ from anyslice.paths import (
     METRICS,
     PROGRESS,
     TIMING,
+    dataset_of,
     seed_folder,
     training_folder,
 )
@@ -88,7 +89,7 @@ def status_of(
     One that failed but is in SLURM's queue again waits.
     """
     rows = [
-        _finished(results, run, seed, scale, data / run.partition("/")[0] / MANIFEST)
+        _finished(results, run, seed, scale, data / dataset_of(run) / MANIFEST)
         or _unfinished(results, run, seed, seed_folder(work, scale.name, run, seed))
         for run in scale.listed
         for seed in scale.seeds
@@ -122,7 +123,7 @@ def _left(row: Status, rows: Sequence[Status]) -> float | None:
     if row.seconds_left is not None:
         return row.seconds_left
     took = [(f"{other.run}/", other.seconds) for other in rows if other.seconds is not None]
-    for like in (f"{row.run}/", f"{row.run.partition('/')[0]}/", ""):
+    for like in (f"{row.run}/", f"{dataset_of(row.run)}/", ""):
         if alike := [seconds for run, seconds in took if run.startswith(like)]:
             return mean(alike)
     return None
@@ -130,7 +131,7 @@ def _left(row: Status, rows: Sequence[Status]) -> float | None:
 
 def left_over(scale: Scale, results: Path) -> list[str]:
     """Runs with results that the scale does not list: renamed or removed, as "<dataset>/<run>"."""
-    found = {f"{p.parts[-4]}/{p.parts[-3]}" for p in results.glob("runs/*/*/seed*/metrics.json")}
+    found = {f"{p.parts[-4]}/{p.parts[-3]}" for p in results.glob(f"runs/*/*/seed*/{METRICS}")}
     return sorted(found - scale.listed.keys())
 
 

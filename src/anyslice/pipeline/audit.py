@@ -14,7 +14,14 @@ from typing import Any
 from anyslice.config.scale import Scale
 from anyslice.files import read_json, sha256
 from anyslice.jobs.identity import changes_since
-from anyslice.paths import MANIFEST, METRICS, data_folder, results_folder, training_folder
+from anyslice.paths import (
+    MANIFEST,
+    METRICS,
+    data_folder,
+    dataset_of,
+    results_folder,
+    training_folder,
+)
 
 RECORDS = Path(".snakemake/metadata")
 """Snakemake's records, one for each output: a JSON file whose name is the output's path in base64,
@@ -54,7 +61,7 @@ def changed_inputs(records: Path) -> Iterator[Outdated]:
 def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
     """Trainings of a scale whose parameters, data or code have changed since."""
     for name in scale.listed:
-        manifest = data_folder(name.partition("/")[0]) / MANIFEST
+        manifest = data_folder(dataset_of(name)) / MANIFEST
         for seed in scale.seeds:
             metrics = training_folder(results_folder(scale.name), name, seed) / METRICS
             if not metrics.exists():

@@ -17,6 +17,7 @@ import yaml
 
 from anyslice.config.layers import Layer, merge, read_layers
 from anyslice.config.scale import Scale, load_scale
+from anyslice.paths import ERRORS, HISTORY, results_folder
 
 STAGES = {
     "fetch_parents": "parents-{dataset}",
@@ -34,7 +35,7 @@ WITHOUT_STAGE = ("fetch",)
 """Rules that only lead to a prepared data set; what they write holds for one machine."""
 
 IN_GIT = (".json", ".csv", ".md", ".tex")
-NOT_IN_GIT = ("history.csv",)
+NOT_IN_GIT = (HISTORY,)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def dvc_yaml(scale: str) -> str:
             stages[job.stage].append(job)
     content = {
         "stages": {name: _entry(jobs, loaded, layers) for name, jobs in sorted(stages.items())},
-        "plots": [f"results/{loaded.name}/{figure}.png" for figure in loaded.figures],
+        "plots": [f"{results_folder(loaded.name)}/{figure}.png" for figure in loaded.figures],
     }
     head = (
         f"# For the scale {loaded.name}: compiled from the Snakefile by "
@@ -109,7 +110,7 @@ def _entry(jobs: list[Job], scale: Scale, layers: list[Layer]) -> dict[str, Any]
     targets = list(dict.fromkeys(path for job in jobs for path in job.outputs))
     inputs = {path for job in jobs for path in job.inputs if _is_dependency(path)}
     outs = sorted({_tracked(path, job) for job in jobs for path in job.outputs})
-    metrics = [path for path in outs if path.endswith("/errors.json")]
+    metrics = [path for path in outs if path.endswith(f"/{ERRORS}")]
     command = ["anyslice", "make", *targets, "--config", f"scale={_argument(scale)}"]
     entry: dict[str, Any] = {
         "cmd": shlex.join(command),

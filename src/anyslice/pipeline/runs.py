@@ -20,7 +20,7 @@ from anyslice.jobs.checkpoint import write_content
 from anyslice.jobs.identity import Identity
 from anyslice.jobs.kept import KEPT
 from anyslice.jobs.lock import sole_process
-from anyslice.paths import METRICS, flops_file, run_folder
+from anyslice.paths import METRICS, dataset_of, flops_file, run_folder
 from anyslice.pipeline.audit import RECORDS, record_files
 from anyslice.pipeline.recovery import running_snakemake
 
@@ -58,7 +58,7 @@ def rename_run(scale: Scale, old: str, new: str, results: Path, work: Path) -> N
     """
     scale.run(new)
     _refuse_if_in_use(scale, old, work)
-    if old.partition("/")[0] != new.partition("/")[0]:
+    if dataset_of(old) != dataset_of(new):
         raise AnysliceError(f"{old} and {new} are runs of two data sets")
     for place in (run_folder(results, new), work / scale.name / new):
         if place.exists():
@@ -82,11 +82,7 @@ def rename_run(scale: Scale, old: str, new: str, results: Path, work: Path) -> N
 
 
 def _refuse_if_in_use(scale: Scale, run: str, work: Path) -> None:
-    figures = [
-        name
-        for name, figure in scale.figures.items()
-        if run in [f"{figure.dataset}/{shown}" for shown in figure.runs]
-    ]
+    figures = [name for name, figure in scale.figures.items() if run in figure.full_names]
     if figures:
         raise AnysliceError(
             f"{scale.path}: {', '.join(figures)} still show {run}: change the file first"
@@ -156,7 +152,9 @@ def _rename_area(area: Path, identity: Identity) -> None:
 def _records_of(run: str, results: Path) -> Iterator[tuple[Path, str]]:
     """Snakemake's records of a run's results and FLOPs, each with the output it is about."""
     for record, output in record_files(RECORDS):
-        if output.startswith(f"{results}/runs/{run}/") or output == f"{results}/flops/{run}.json":
+        if output.startswith(f"{run_folder(results, run)}/") or output == str(
+            flops_file(results, run)
+        ):
             yield record, output
 
 
