@@ -8,18 +8,18 @@ import pytest
 PROGRAM = """
 import resource
 import torch
-from anyslice.costs.bench import new_training
+from anyslice.costs.bench import new_step
 from anyslice.memory import keep_freed_memory
 
 # in NCHW it trains by the plain modules, which allocate most
 if {keep}:
     assert keep_freed_memory()
 torch.set_num_threads(1)
-training = new_training("resnext", dict(L=3, W=64, B=4, C=4), torch.contiguous_format)
+step = new_step("resnext", dict(L=3, W=64, B=4, C=4), torch.contiguous_format)
 faults = []
 for _ in range(8):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    training.step()
+    step()
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 print(min(faults))
 """

@@ -54,7 +54,7 @@ def latency(
 
     import pandas as pd
 
-    from anyslice.costs.bench import machine
+    from anyslice.costs.machine import machine_line, this_machine
     from anyslice.files import write_json
 
     if bool(runs) == bool(measured):
@@ -63,7 +63,7 @@ def latency(
         found = _read(measured)
     else:
         rows = _measure(runs, batches, **execution)
-        found = {"machine": machine(), "rows": rows}  # after --threads was heeded
+        found = {"machine": this_machine(), "rows": rows}  # after --threads was heeded
     if output:
         write_json(output, found)
     table = pd.DataFrame(found["rows"])
@@ -74,7 +74,7 @@ def latency(
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    click.echo("{cpu}, {threads} of {cores} threads, torch {torch}".format(**found["machine"]))
+    click.echo(machine_line(found["machine"]))
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
 
 

@@ -7,7 +7,6 @@ the median of the rounds' ratios, so that load from other users affects both sid
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,18 +14,37 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from anyslice.costs.machine import cpu_model
-from anyslice.costs.macs import cost_of, is_interruptible
+from anyslice.config.scale import Recipe
+from anyslice.costs.machine import this_machine
+from anyslice.costs.macs import cost_of, cumulative_macs, is_interruptible
+from anyslice.costs.random_step import random_step
 from anyslice.networks import AnytimeNetwork, build
-from anyslice.networks.base import Logits
-from anyslice.training.loss import joint_backward
+from anyslice.training.options import Options
 
 BATCH = 64
 CLASSES = 10
 IMAGE_SIZE = 32
 MATRIX = 2048
+
+RECIPE = Recipe(
+    epochs=1,
+    batch_size=BATCH,
+    learning_rate=1e-3,
+    milestones=(),
+    gamma=0.1,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=1e-4,
+    initialisation="pytorch",
+    padding="black",
+    large_images="resize-range",
+    flip=True,
+    loss="sum",
+    selection="last",
+)
+"""Of what is timed; of a step it decides the optimiser and the loss."""
 
 _MSDNET: dict[str, Any] = {"K": 10, "base": 4, "step": 2, "channels": 16, "growth": 6}
 _MSDNET |= {"growth_factors": [1, 2, 4], "bottleneck_factors": [1, 2, 4]}
@@ -77,68 +95,49 @@ class Speed:
     loss_difference: float
 
 
-@dataclass(frozen=True)
-class Training:
-    """A network, its optimiser and one batch that it is trained on again and again."""
-
-    network: AnytimeNetwork
-    optimiser: torch.optim.Optimizer
-    images: Tensor
-    labels: Tensor
-
-    def step(self) -> Tensor:
-        """One training step; the K losses before it."""
-        self.optimiser.zero_grad()
-        losses = joint_backward(self.network, self.images, self.labels, "sum")
-        self.optimiser.step()
-        return losses
-
-
-class AllSubnetworks(nn.Module):
-    """All K sub-networks of a network, each multiplication that they share done once."""
-
-    def __init__(self, network: AnytimeNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> list[Logits]:
-        """Logits of sub-network 1, 2, ... K."""
-        if is_interruptible(self.network):
-            return list(self.network.refine(images))
-        return self.network(images)  # type: ignore[no-any-return]
-
-
-def new_training(
-    name: str, hyperparameters: Mapping[str, Any], memory_format: torch.memory_format
-) -> Training:
-    """A training of random images, the same weights and images in every memory format."""
+def network_at_cifar_size(name: str, hyperparameters: Mapping[str, Any]) -> AnytimeNetwork:
+    """A network of CLASSES classes for images of CIFAR's size, its weights always the same."""
     torch.manual_seed(0)
-    network = build(name, classes=CLASSES, image_size=IMAGE_SIZE, **hyperparameters)
-    network.to(memory_format=memory_format)
-    optimiser = torch.optim.SGD(
-        network.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True
-    )
-    images = torch.randn(BATCH, 3, IMAGE_SIZE, IMAGE_SIZE).to(memory_format=memory_format)
-    return Training(network, optimiser, images, torch.randint(CLASSES, (1, BATCH)))
+    return build(name, classes=CLASSES, image_size=IMAGE_SIZE, **hyperparameters)
+
+
+def new_step(
+    name: str,
+    hyperparameters: Mapping[str, Any],
+    memory_format: torch.memory_format = torch.channels_last,
+    device: torch.device = torch.device("cpu"),  # noqa: B008
+    options: Options = Options(),  # noqa: B008
+) -> Callable[[], Tensor]:
+    """A training step of BATCH random images, the same weights and images in every memory format.
+
+    See `random_step`.
+    """
+    network = network_at_cifar_size(name, hyperparameters)
+    return random_step(network, RECIPE, BATCH, device, options, memory_format)
+
+
+def forward_macs(network: AnytimeNetwork) -> int:
+    """Multiply-adds of all K sub-networks for one image, each that they share done once."""
+    if is_interruptible(network):
+        return cumulative_macs(network, [])[-1]
+    image = torch.zeros(1, network.image_channels, network.image_size, network.image_size)
+    return cost_of(network.eval(), image).macs
 
 
 def measure(name: str, hyperparameters: Mapping[str, Any], rounds: int) -> Speed:
     """The speed of a network: after a first round that does not count, `rounds` that do."""
-    tuned = new_training(name, hyperparameters, torch.channels_last)
-    plain = new_training(name, hyperparameters, torch.contiguous_format)
-    image = torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE)
-    macs = cost_of(AllSubnetworks(tuned.network).eval(), image).macs
-    tuned.network.train()
-    losses, reference = tuned.step(), plain.step()
+    tuned = new_step(name, hyperparameters)
+    plain = new_step(name, hyperparameters, torch.contiguous_format)
+    macs = forward_macs(network_at_cifar_size(name, hyperparameters))
+    losses, reference = tuned(), plain()
 
-    actions: dict[str, Callable[[], object]] = {"tuned": tuned.step}
+    actions: dict[str, Callable[[], object]] = {"tuned": tuned}
     single = {letter: hyperparameters[letter] for letter in "LWBC" if letter in hyperparameters}
     if len(single) == len("LWBC"):
-        training = new_training("resnext", single, torch.channels_last)
-        training.step()
-        actions["single"] = training.step
+        actions["single"] = new_step("resnext", single)
+        actions["single"]()
     left, right = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
-    actions |= {"matmul": lambda: torch.mm(left, right), "plain": plain.step}
+    actions |= {"matmul": lambda: torch.mm(left, right), "plain": plain}
     seconds = take_turns(actions, rounds)
 
     step = median(seconds["tuned"])
@@ -184,21 +183,10 @@ def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
     return median(one / other for one, other in zip(seconds, others, strict=True))
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {
-        "cpu": cpu_model(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-
-
 def as_json(speeds: Mapping[str, Speed]) -> dict[str, Any]:
     """What results/bench.json holds."""
     return {
-        "machine": machine(),
+        "machine": this_machine(),
         "batch": BATCH,
         "image": [3, IMAGE_SIZE, IMAGE_SIZE],
         "training_macs": "3 x forward_macs an image",

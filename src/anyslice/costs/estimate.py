@@ -15,11 +15,9 @@ from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
 from anyslice.costs.machine import device_name
 from anyslice.costs.macs import network_of
+from anyslice.costs.random_step import random_step
 from anyslice.paths import dataset_of
-from anyslice.training.distributed import Processes
-from anyslice.training.loop import make_optimiser
 from anyslice.training.options import Options, make_deterministic
-from anyslice.training.step import make_step
 
 WARM_UP = 2
 """Steps that do not count: the first allocates, compiles or captures."""
@@ -63,20 +61,15 @@ def estimate_run(scale: Scale, name: str, steps: int) -> TrainingEstimate:
     options = Options()
     make_deterministic(scale.threads, options)
     description = load_description(dataset_of(name))
-    network = network_of(run, description).train().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = make_optimiser(network, run.recipe, device)
-    step = make_step(network, optimiser, run.recipe.loss, Processes(), options, device)
     sharing = max(1, scale.gpus_of(name))
-    batch, size = run.recipe.batch_size // sharing, description.image_size
-    images = torch.randn(batch, description.image_channels, size, size, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(len(description.classes), (1, batch), device=device)
+    batch = run.recipe.batch_size // sharing
+    step = random_step(network_of(run, description), run.recipe, batch, device, options)
     for _ in range(WARM_UP):
-        step(images, labels)
+        step()
     _finish(device)
     start = time.perf_counter()
     for _ in range(steps):
-        step(images, labels)
+        step()
     _finish(device)
     speed = steps * batch * sharing / (time.perf_counter() - start)
     trained = run.recipe.epochs * description.counts.train

@@ -19,13 +19,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from anyslice.costs.bench import BATCH, CLASSES, IMAGE_SIZE, AllSubnetworks
-from anyslice.costs.macs import cost_of
-from anyslice.networks import build
-from anyslice.training.distributed import Processes
+from anyslice.costs.bench import BATCH, forward_macs, network_at_cifar_size, new_step
 from anyslice.training.options import Options, make_deterministic
-from anyslice.training.state import start_momentum
-from anyslice.training.step import Step, make_step
 
 CUDA = torch.device("cuda")
 SECONDS = 0.5
@@ -121,19 +116,18 @@ def measure_on_gpu(
 ) -> GpuSpeed:
     """The speed of a network at CIFAR size and the batch of `costs.bench`."""
     make_deterministic(1, Options())
-    eager = new_step(name, hyperparameters, graphs=False)
+    eager = new_step(name, hyperparameters, device=CUDA, options=Options(cuda_graphs=False))
     eager_seconds = seconds_of(eager)
     torch.cuda.reset_peak_memory_stats()
     kernels, _ = kernels_of(eager)
     memory = torch.cuda.max_memory_allocated()
     with BytesMoved() as moved:
         eager()
-    graph = new_step(name, hyperparameters, graphs=True)
+    graph = new_step(name, hyperparameters, device=CUDA)
     graph_seconds = seconds_of(graph)
     _, busy_seconds = kernels_of(graph)
-    nchw = new_step(name, hyperparameters, graphs=True, memory_format=torch.contiguous_format)
-    network = build(name, classes=CLASSES, image_size=IMAGE_SIZE, **hyperparameters).eval()
-    macs = cost_of(AllSubnetworks(network), torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE)).macs
+    nchw = new_step(name, hyperparameters, torch.contiguous_format, CUDA)
+    macs = forward_macs(network_at_cifar_size(name, hyperparameters))
     return GpuSpeed(
         eager_ms=eager_seconds * 1e3,
         graph_ms=graph_seconds * 1e3,
@@ -146,34 +140,6 @@ def measure_on_gpu(
         product_share=3 * macs * BATCH / graph_seconds / ceiling.product,
         side_by_side={n: together(name, hyperparameters, n) for n in side_by_side},
     )
-
-
-def new_step(
-    name: str,
-    hyperparameters: Mapping[str, Any],
-    *,
-    graphs: bool,
-    memory_format: torch.memory_format = torch.channels_last,
-) -> Callable[[], Tensor]:
-    """A training step of random images."""
-    torch.manual_seed(0)
-    network = build(name, classes=CLASSES, image_size=IMAGE_SIZE, **hyperparameters)
-    network = network.to(CUDA).to(memory_format=memory_format)
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=torch.tensor(1e-3, device=CUDA),
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=1e-4,
-        fused=True,
-    )
-    start_momentum(optimiser)
-    options = Options(cuda_graphs=graphs)
-    step: Step = make_step(network, optimiser, "sum", Processes(), options, CUDA)
-    images = torch.randn(BATCH, 3, IMAGE_SIZE, IMAGE_SIZE, device=CUDA)
-    images = images.contiguous(memory_format=memory_format)
-    labels = torch.randint(CLASSES, (1, BATCH), device=CUDA)
-    return lambda: step(images, labels)
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -222,7 +188,7 @@ def together(name: str, hyperparameters: Mapping[str, Any], count: int) -> float
 
 def _one_of_several(name: str, hyperparameters: dict[str, Any], ready: Any, speeds: Any) -> None:
     make_deterministic(1, Options())
-    step = new_step(name, hyperparameters, graphs=True)
+    step = new_step(name, hyperparameters, device=CUDA)
     step()
     torch.cuda.synchronize()
     ready.wait()

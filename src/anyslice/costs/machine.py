@@ -1,9 +1,12 @@
-"""The name of a device: costs are measured on one, results are byte-equal on one kind."""
+"""What costs are measured on, and what results are byte-equal on: a device, a machine."""
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,3 +24,19 @@ def cpu_model() -> str:
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(models, platform.processor() or "unknown")
+
+
+def this_machine() -> dict[str, Any]:
+    """The CPU as this process uses it, for the record of what was measured on it."""
+    return {
+        "cpu": cpu_model(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """What `this_machine` gave, in a line."""
+    return "{cpu}, {threads} of {cores} threads, torch {torch}".format(**machine)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_flop
 
 from anyslice.config.dataset import Description, load_description
-from anyslice.config.families import TorchvisionParams
+from anyslice.config.families import NetworkParams, TorchvisionParams
 from anyslice.config.scale import Run, Scale, hyperparameters
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.heads import levels
@@ -152,17 +152,31 @@ COUNTED = OPERATIONS | {
 """The counter looks for the operation, but takes it apart unless it also finds the overload."""
 
 
-def network_of(run: Run, description: Description) -> AnytimeNetwork:
-    """A run's network for a data set of that description, with one label level."""
-    plan = run.network
+def untrained(
+    plan: NetworkParams, *, classes: int | Sequence[int], image_size: int, image_channels: int
+) -> AnytimeNetwork:
+    """The network of these hyper-parameters, without weights that others have released.
+
+    Those would be downloaded.
+    """
     if isinstance(plan, TorchvisionParams):
-        plan = replace(plan, weights=None)  # released ones would be downloaded
+        plan = replace(plan, weights=None)
     return build(
         plan.name,
+        classes=classes,
+        image_size=image_size,
+        image_channels=image_channels,
+        **hyperparameters(plan),
+    )
+
+
+def network_of(run: Run, description: Description) -> AnytimeNetwork:
+    """A run's network for a data set of that description, with one label level."""
+    return untrained(
+        run.network,
         classes=len(description.classes),
         image_size=description.image_size,
         image_channels=description.image_channels,
-        **hyperparameters(plan),
     )
 
 

@@ -15,7 +15,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from anyslice.costs.bench import machine, take_turns
+from anyslice.costs.bench import take_turns
+from anyslice.costs.machine import this_machine
 from anyslice.costs.macs import is_interruptible
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.predict.cache import cached_path, keep_cached, read_cached
@@ -88,8 +89,8 @@ def latency_table(
 
 
 def machine_of(engine: Engine) -> dict[str, Any]:
-    """See `machine`, with the engine's threads."""
-    return machine() | {"threads": engine.threads}
+    """See `this_machine`, with the engine's threads."""
+    return this_machine() | {"threads": engine.threads}
 
 
 def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anyslice.config.checked_yaml import ParameterError, check
-from anyslice.config.families import FAMILIES, NetworkParams, TorchvisionParams
+from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.config.outside import FamilyError
-from anyslice.config.scale import hyperparameters
+from anyslice.costs.macs import untrained
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment, ImageFormat
-from anyslice.networks import AnytimeNetwork, build
+from anyslice.networks import AnytimeNetwork
 from anyslice.paths import METRICS, WEIGHTS
 from anyslice.predict.errors import RunFolderError
 
@@ -106,15 +106,12 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def _build(plan: NetworkParams, deployment: Deployment) -> AnytimeNetwork:
-    if isinstance(plan, TorchvisionParams):
-        plan = replace(plan, weights=None)  # released ones would be downloaded; ours are here
     counts = tuple(len(level.names) for level in deployment.levels)
-    return build(
-        plan.name,
+    return untrained(
+        plan,
         classes=counts[0] if len(counts) == 1 else counts,
         image_size=deployment.images.size,
         image_channels=deployment.images.channels,
-        **hyperparameters(plan),
     ).eval()
 
 
