@@ -5,6 +5,7 @@ A run is named "<dataset>/<run>".
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 METRICS = "metrics.json"
@@ -51,3 +52,12 @@ def data_folder(dataset: str) -> Path:
 def seed_folder(work: Path, scale: str, run: str, seed: int) -> Path:
     """Where the resume areas of a training are, one below the other for each key."""
     return work / scale / run / f"seed{seed}"
+
+
+def user_cache() -> Path:
+    """The folder in which programs keep what they can make again: XDG_CACHE_HOME or ~/.cache."""
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one, as in some containers: nothing can be kept
+        home = Path(os.devnull)
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")

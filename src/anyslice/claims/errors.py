@@ -103,9 +103,11 @@ class ErrorReduction(_Reduction):
 
     def errors(self, tables: Tables) -> tuple[float, float]:
         """Of the two sub-networks."""
-        ours = subnetwork_of(tables, self.figure, self.of, self.subnetwork)
-        theirs = subnetwork_of(tables, self.figure, self.against, self.subnetwork)
-        return float(ours.error), float(theirs.error)
+        ours, theirs = (
+            float(subnetwork_of(tables, self.figure, role, self.subnetwork).error)
+            for role in (self.of, self.against)
+        )
+        return ours, theirs
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -171,12 +173,21 @@ class _Pair(OfFigure):
         return NotMeasurableError(f"{self.of} and {self.against} share no cost")
 
 
+class _AtMost(_Pair, Quantity):
+    """What one curve has over another, at most; noise makes that larger, so a mean decides."""
+
+    judged_by: ClassVar[str] = "mean error gap at equal cost, in points"
+
+    def margin(self, tables: Tables) -> float:
+        """Theirs less ours."""
+        return self.mean_gap(tables)
+
+
 @dataclass(frozen=True, config=STRICT)
-class Saving(_Pair, Quantity):
+class Saving(_AtMost):
     """How many percent less a network costs than another for the same error, at most."""
 
     kind: Literal["saving"]
-    judged_by: ClassVar[str] = "mean error gap at equal cost, in points"
 
     def value(self, tables: Tables) -> float:
         """In percent; negative if it always costs more."""
@@ -189,10 +200,6 @@ class Saving(_Pair, Quantity):
             )
         return saving
 
-    def margin(self, tables: Tables) -> float:
-        """Theirs less ours."""
-        return self.mean_gap(tables)
-
     def estimate(self, study: Study, seeds: Seeds) -> Estimate:
         """The interval is that of the lead in points; see `estimate_saving`."""
         self.value(study(seeds))  # says why, where there is no saving
@@ -200,19 +207,14 @@ class Saving(_Pair, Quantity):
 
 
 @dataclass(frozen=True, config=STRICT)
-class LargestGap(_Pair, Quantity):
+class LargestGap(_AtMost):
     """By how many points `against` errs more than `of` at equal cost, at most."""
 
     kind: Literal["largest-gap"]
-    judged_by: ClassVar[str] = "mean error gap at equal cost, in points"
 
     def value(self, tables: Tables) -> float:
         """In percentage points; negative if `of` always errs more."""
         return max(self.gaps(tables))
-
-    def margin(self, tables: Tables) -> float:
-        """Theirs less ours."""
-        return self.mean_gap(tables)
 
 
 @dataclass(frozen=True, config=STRICT)

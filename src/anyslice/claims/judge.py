@@ -124,7 +124,7 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
 
     Raises:
         ParameterError: if the file says something that cannot be.
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if there is no such file.
     """
     claims = check(_File, read_mapping(path), path).claims
     problems = (

@@ -17,6 +17,7 @@ import psutil
 
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
+from anyslice.paths import user_cache
 from anyslice.pipeline.audit import forget_missing
 
 LOCKS = Path(".snakemake/locks")
@@ -123,7 +124,7 @@ def date_back(paths: Iterable[Path]) -> None:
 
 def use_writable_cache() -> None:
     """Let Snakemake use .cache/ in this folder where the user's cache folder cannot be written."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = user_cache()
     with suppress(OSError):
         cache.mkdir(parents=True, exist_ok=True)
     if not os.access(cache, os.W_OK):

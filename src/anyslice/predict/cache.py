@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from anyslice.files import write_atomically
+from anyslice.paths import user_cache
 
 PACKAGE = Path(__file__).parent.parent
 DIGEST = hashlib.sha256().digest_size
 """Bytes at the beginning of what is kept, the SHA-256 of all others."""
 
 
-def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/anyslice`, or `~/.cache/anyslice`."""
-    try:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError:  # a user without a home, as in some containers: nothing can be kept
-        home = os.devnull
-    return Path(home) / "anyslice"
-
-
 def cached_path(kind: str, what: dict[str, Any], ending: str) -> Path:
     """The place of what exactly these facts and our code determine."""
     text = json.dumps(what | {"code": code_of_prediction(PACKAGE)}, sort_keys=True)
-    return cache_folder() / kind / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}{ending}"
+    return (
+        user_cache()
+        / "anyslice"
+        / kind
+        / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}{ending}"
+    )
 
 
 @cache

@@ -38,7 +38,6 @@ def export(run: TrainedRun, part: Part, k: int, path: Path) -> None:
         AnysliceError: if there is no sub-network k, or the file does not give the network's logits.
     """
     program = program_of(run, part, k)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as temporary:
         program.save(str(temporary), external_data=False)
         check_file(run, part, k, temporary)
