@@ -13,10 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-from anyslice.analysis.tables import Row, joint_alone_table, read_result, training_rows
-from anyslice.config.figures import JointAloneFigure, PropertiesFigure
+from anyslice.analysis.tables import (
+    Row,
+    joint_alone_table,
+    metrics_of,
+    read_result,
+    training_rows,
+)
+from anyslice.config.figures import PropertiesFigure
 from anyslice.config.scale import Scale
-from anyslice.paths import METRICS, flops_file, training_folder
+from anyslice.paths import flops_file
 
 
 def properties_table(scale: Scale, figure: PropertiesFigure, results: Path) -> pd.DataFrame:
@@ -46,8 +52,7 @@ def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iter
     for run in figure.lines:
         for seed in scale.seeds:
             rows = training_rows(scale, figure.dataset, run, seed, results)
-            folder = training_folder(results, f"{figure.dataset}/{run}", seed)
-            lost = read_result(folder / METRICS)["lost_later"]
+            lost = metrics_of(results, f"{figure.dataset}/{run}", seed)["lost_later"]
             measured = {"error": [row["error"] for row in rows], "lost": lost}
             for quantity, values in measured.items():
                 for row, value in zip(rows, values, strict=True):
@@ -55,10 +60,7 @@ def _monotonicity(scale: Scale, figure: PropertiesFigure, results: Path) -> Iter
 
 
 def _optimality(scale: Scale, figure: PropertiesFigure, results: Path) -> Iterator[dict[Any, Any]]:
-    pairs = JointAloneFigure(
-        kind="joint-alone", dataset=figure.dataset, thin=figure.thin, shallow=figure.shallow
-    )
-    table = joint_alone_table(scale, pairs, results)
+    table = joint_alone_table(scale, figure, results)
     for kind in ("thin", "shallow"):
         joint, alone = (table[table.role == f"{kind}-{how}"] for how in ("joint", "alone"))
         paired = joint.merge(alone, on=["seed", "subnetwork"], suffixes=("", "_alone"))

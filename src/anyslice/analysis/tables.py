@@ -15,6 +15,7 @@ from anyslice.config.figures import (
     BudgetFigure,
     JointAloneFigure,
     LevelsFigure,
+    PropertiesFigure,
 )
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
@@ -37,6 +38,11 @@ def read_result(path: Path) -> Row:
     return found
 
 
+def metrics_of(results: Path, run: str, seed: int) -> Row:
+    """What metrics.json says of the training of a run "<dataset>/<run>"."""
+    return read_result(training_folder(results, run, seed) / METRICS)
+
+
 def training_rows(
     scale: Scale, dataset: str, run: str, seed: int, results: Path, role: str | None = None
 ) -> list[Row]:
@@ -45,7 +51,7 @@ def training_rows(
     `results` is the scale's folder, with runs/ and flops/. `role` is what the run is in the figure,
     its name by default; claims speak of roles, which are the same at every scale.
     """
-    metrics = read_result(training_folder(results, f"{dataset}/{run}", seed) / METRICS)
+    metrics = metrics_of(results, f"{dataset}/{run}", seed)
     flops = read_result(flops_file(results, f"{dataset}/{run}"))
     K = len(flops["macs"])
     return [
@@ -101,7 +107,9 @@ def _table(scale: Scale, dataset: str, roles: dict[str, str], results: Path) -> 
     )
 
 
-def joint_alone_table(scale: Scale, figure: JointAloneFigure, results: Path) -> pd.DataFrame:
+def joint_alone_table(
+    scale: Scale, figure: JointAloneFigure | PropertiesFigure, results: Path
+) -> pd.DataFrame:
     """What Figure 3c draws: the columns of `budget_table`.
 
     role is "thin-joint", "thin-alone", "shallow-joint" or "shallow-alone". Rows of runs trained
@@ -130,11 +138,10 @@ def branches_table(scale: Scale, figure: BranchesFigure, results: Path) -> pd.Da
     for role, run in (("joint", figure.joint), ("alone", figure.alone)):
         for seed in scale.seeds:
             full = training_rows(scale, figure.dataset, run, seed, results, role)[-1]
-            folder = training_folder(results, f"{figure.dataset}/{run}", seed)
-            norms = read_result(folder / METRICS)["branch_norms"][figure.block - 1]
+            norms = metrics_of(results, f"{figure.dataset}/{run}", seed)["branch_norms"]
             rows += [
                 full | {"block": figure.block, "branch": branch, "l1_norm": norm}
-                for branch, norm in enumerate(norms, start=1)
+                for branch, norm in enumerate(norms[figure.block - 1], start=1)
             ]
     columns = ["run", "role", "family", "seed", "block", "branch", "l1_norm", "dataset", "scale"]
     return pd.DataFrame(rows, columns=columns)
@@ -151,8 +158,7 @@ def levels_table(scale: Scale, figure: LevelsFigure, results: Path) -> pd.DataFr
     """
     rows: list[Row] = []
     for seed in scale.seeds:
-        folder = training_folder(results, f"{figure.dataset}/{figure.run}", seed)
-        metrics = read_result(folder / METRICS)
+        metrics = metrics_of(results, f"{figure.dataset}/{figure.run}", seed)
         labels = metrics["labels"]
         for row in training_rows(
             scale, figure.dataset, figure.run, seed, results, role="hierarchical"
@@ -205,8 +211,8 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
         for seed in scale.seeds:
             of_training = training_rows(scale, dataset, run, seed, results)
             first, full = of_training[0], of_training[-1]
-            folder = training_folder(results, name, seed)
-            metrics = read_result(folder / METRICS)
+            metrics = metrics_of(results, name, seed)
+            timing = read_result(training_folder(results, name, seed) / TIMING)
             rows.append(
                 {key: full[key] for key in ("dataset", "run", "family", "seed", "K")}
                 | {
@@ -217,7 +223,7 @@ def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame
                     "macs_first": first["macs"],
                     "macs_full": full["macs"],
                     "params_full": full["params"],
-                    "wall_seconds": read_result(folder / TIMING)["wall_seconds"],
+                    "wall_seconds": timing["wall_seconds"],
                     "machine": "; ".join(metrics["execution"]["devices"]),
                 }
             )

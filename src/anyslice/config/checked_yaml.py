@@ -135,6 +135,18 @@ def check_file(kind: type[T], raw: dict[str, Any], path: Path) -> T:
     return check(kind, raw | own, path, own=tuple(own))
 
 
+def load_file(kind: type[T], path: Path, what: str, choices: Iterable[Path]) -> T:
+    """Read and check a whole file.
+
+    Raises:
+        ParameterError: also if it is missing; see `missing`.
+    """
+    try:
+        return check_file(kind, read_mapping(path), path)
+    except FileNotFoundError:
+        raise missing(what, path, choices) from None
+
+
 def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> str:
     keys, _ = _locate(schema, error["loc"])
     key = ".".join(str(part) for part in (*at, *keys))

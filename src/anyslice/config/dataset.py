@@ -15,10 +15,8 @@ from anyslice.config.checked_yaml import (
     Count,
     ParameterError,
     Positive,
-    check_file,
-    missing,
+    load_file,
     raise_problems,
-    read_mapping,
 )
 from anyslice.config.names import problem_of
 
@@ -192,11 +190,8 @@ def load_description(dataset: str, folder: Path = FOLDER) -> Description:
         ParameterError: if the file is missing or says something that cannot be.
     """
     path = Path(dataset) if dataset.endswith(".yaml") else folder / f"{dataset}.yaml"
-    try:
-        raw = read_mapping(path)
-    except FileNotFoundError:
-        raise missing(f"data set {path.stem!r}", path, folder.glob("*.yaml")) from None
-    description = check_file(Description, raw, path)
+    what, choices = f"data set {path.stem!r}", folder.glob("*.yaml")
+    description = load_file(Description, path, what, choices)
     raise_problems(path, _contradictions(description))
     return description
 

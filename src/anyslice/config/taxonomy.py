@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import STRICT, Positive, check_file, missing, read_mapping
+from anyslice.config.checked_yaml import STRICT, Positive, load_file
 
 FOLDER = Path("params/taxonomy")
 """Where the descriptions are, seen from the top of the repository."""
@@ -76,9 +76,5 @@ def load_taxonomy_description(dataset: str) -> TaxonomyDescription:
     Raises:
         ParameterError: if the file is missing or says something that cannot be.
     """
-    path = FOLDER / f"{dataset}.yaml"
-    try:
-        raw = read_mapping(path)
-    except FileNotFoundError:
-        raise missing(f"taxonomy for {dataset!r}", path, FOLDER.glob("*.yaml")) from None
-    return check_file(TaxonomyDescription, raw, path)
+    path, what = FOLDER / f"{dataset}.yaml", f"taxonomy for {dataset!r}"
+    return load_file(TaxonomyDescription, path, what, FOLDER.glob("*.yaml"))

@@ -155,10 +155,7 @@ COUNTED = OPERATIONS | {
 def untrained(
     plan: NetworkParams, *, classes: int | Sequence[int], image_size: int, image_channels: int
 ) -> AnytimeNetwork:
-    """The network of these hyper-parameters, without weights that others have released.
-
-    Those would be downloaded.
-    """
+    """The network of these hyper-parameters; weights that are released would be downloaded."""
     if isinstance(plan, TorchvisionParams):
         plan = replace(plan, weights=None)
     return build(

@@ -23,18 +23,9 @@ def random_step(
     options: Options,
     memory_format: torch.memory_format = torch.channels_last,
 ) -> Callable[[], Tensor]:
-    """What trains a network on a device by one step, on the same images in every call.
+    """What trains a network by one step, on the same images in every call; it gives the K losses.
 
-    Args:
-        network: it is moved to the device and the memory format.
-        recipe: the optimiser and the loss are its own.
-        batch: how many images; their labels are of all levels of the network.
-        device: where to train.
-        options: how to execute a step.
-        memory_format: of weights and images.
-
-    Returns:
-        A function that gives the K losses before the step.
+    The network is moved to the device. Of the recipe, optimiser and loss count.
     """
     network = network.train().to(device).to(memory_format=memory_format)
     optimiser = make_optimiser(network, recipe, device)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from anyslice.config.scale import Run, Scale
 from anyslice.datasets import open_dataset
-from anyslice.datasets.dataset import Dataset
 from anyslice.datasets.manifest import Manifest
+from anyslice.datasets.streaming import FileDataset
+from anyslice.datasets.tensors import TensorDataset
 from anyslice.errors import AnysliceError
 from anyslice.files import sha256
 from anyslice.jobs.deployment import LabelLevel
@@ -42,8 +43,7 @@ class Inputs:
     """
 
     run: Run
-    dataset: Dataset
-    manifest: Manifest
+    dataset: TensorDataset | FileDataset
     levels: tuple[LabelLevel, ...]
     identity: Identity
 
@@ -82,7 +82,7 @@ def read_inputs(
         data=sha256(folders.data / MANIFEST),
         code=code_of([LOOP, STORAGES[dataset.manifest.storage], run.network.file]),
     )
-    return Inputs(run, dataset, dataset.manifest, levels, identity)
+    return Inputs(run, dataset, levels, identity)
 
 
 def label_levels_of(run: Run, manifest: Manifest, taxonomy: Path | None) -> tuple[LabelLevel, ...]:

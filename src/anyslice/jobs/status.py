@@ -28,6 +28,9 @@ from anyslice.paths import (
     training_folder,
 )
 
+STATES = ("waiting", "running", "done", "outdated", "failed")
+"""Of a training. An outdated one is done, but code, parameters or data have changed since."""
+
 SILENT_SECONDS = 120.0
 """A training that has not written its progress for so long does not run any more."""
 
@@ -39,8 +42,7 @@ class Status:
     Attributes:
         run: "<dataset>/<run>".
         seed: of the training.
-        state: "waiting", "running", "done", "outdated" or "failed". An outdated one is done, but
-            code, parameters or data have changed since.
+        state: one of STATES.
         detail: progress, error or message, for people.
         seconds: that it took, or will take from start to end at its present speed.
         seconds_left: until it ends, if it runs.
@@ -149,7 +151,7 @@ def table(rows: list[Status], others: Sequence[str] = ()) -> str:
 
     The others are runs with results that are none of the scale's.
     """
-    counts = {state: sum(row.state == state for row in rows) for state in _ORDER}
+    counts = {state: sum(row.state == state for row in rows) for state in STATES}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     width = max((len(row.run) for row in rows), default=0)
     lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<8}  {row.detail}" for row in rows]
@@ -159,9 +161,6 @@ def table(rows: list[Status], others: Sequence[str] = ()) -> str:
     ]
     stripped = [line.rstrip() for line in lines]
     return "\n".join([summary, *stripped, *strange, str(outlook_of(rows))])
-
-
-_ORDER = ("waiting", "running", "done", "outdated", "failed")
 
 
 def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) -> Status | None:

@@ -149,7 +149,8 @@ def _train_and_write(
     if processes.rank > 0:
         return
     network = trained.network.to(device)
-    deployment = deployment_of(network, inputs.dataset, inputs.manifest, inputs.levels)
+    dataset = inputs.dataset
+    deployment = deployment_of(network, dataset, dataset.manifest, inputs.levels)
     network.cpu()
     execution: dict[str, Any] = {
         "device": device.type,
