@@ -32,7 +32,7 @@ def test_rounds_that_are_slow_for_all_change_no_ratio():
 def test_macs_are_those_of_all_sub_networks_with_what_they_share_once(name):
     network = build(name, classes=10, image_size=32, K=2, **SMALL).eval()
     thin, full = (cost.macs for cost in flops.count(network))
-    found = bench.forward_macs(network)
+    found = flops.forward_macs(network)
     stem = 32 * 32 * 8 * 27
     thin_head = 16 * 10
     assert found == (thin + full - stem if name == "i-resnext" else full + thin_head)

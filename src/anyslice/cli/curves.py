@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FILE, results_option, scale_option
-from anyslice.paths import results_folder
+from anyslice.cli.options import FILE, results_option, scale_and_results, scale_option
 
 
 @click.command()
@@ -20,12 +19,10 @@ def curves(runs: tuple[str, ...], scale: str, results: Path | None, output: Path
 
     Of all seeds that are finished: their mean, and their range as a band.
     """
-    from anyslice.config.scale import load_scale
     from anyslice.figures.learning import draw, learning_table
     from anyslice.figures.style import save
 
-    loaded = load_scale(scale)
-    folder = results or results_folder(loaded.name)
+    loaded, folder = scale_and_results(scale, results)
     path = output or folder / "curves.pdf"
     save(draw(learning_table(loaded, runs, folder), loaded), path)
     click.echo(f"curves: {path}")

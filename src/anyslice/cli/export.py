@@ -16,14 +16,13 @@ from anyslice.cli.options import COUNT, FOLDER
     type=COUNT,
     help="This one only.  [default: all, and all steps of an interruptible network]",
 )
-@click.option("--format", "format_", type=click.Choice(["onnx"]), default="onnx")
 @click.option(
     "--output",
     type=FOLDER,
     default=Path("exported"),
     help="Folder for subnetwork-<k>.onnx and step-<k>.onnx.",
 )
-def export(run: Path, subnetwork: int | None, format_: str, output: Path) -> None:
+def export(run: Path, subnetwork: int | None, output: Path) -> None:
     """Write the trained network in the folder RUN as ONNX, each file checked against the network.
 
     A sub-network takes normalised images and gives logits. Step k of an interruptible network also

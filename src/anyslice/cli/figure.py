@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FILE, results_option, scale_option
-from anyslice.paths import results_folder
+from anyslice.cli.options import FILE, results_option, scale_and_results, scale_option
 
 
 @click.command()
@@ -22,8 +21,7 @@ def figure(name: str, scale: str, results: Path | None, output: Path | None) -> 
 
     The table is there twice: as CSV with every seed, and as LaTeX with means and intervals.
     """
-    from anyslice.config.scale import load_scale
     from anyslice.figures import draw_figure
 
-    loaded = load_scale(scale)
-    draw_figure(loaded, name, results or results_folder(loaded.name), output)
+    loaded, folder = scale_and_results(scale, results)
+    draw_figure(loaded, name, folder, output)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from anyslice.paths import results_folder
+
+if TYPE_CHECKING:
+    from anyslice.config.scale import Scale
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,3 +45,11 @@ def prediction_options(verb: F) -> F:
     ):
         verb = option(verb)
     return verb
+
+
+def scale_and_results(scale: str, results: Path | None) -> tuple[Scale, Path]:
+    """What --scale and --results name; raises as `load_scale`."""
+    from anyslice.config.scale import load_scale
+
+    loaded = load_scale(scale)
+    return loaded, results or results_folder(loaded.name)

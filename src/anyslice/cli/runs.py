@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import results_option, scale_option, work_option
+from anyslice.cli.options import results_option, scale_and_results, scale_option, work_option
 from anyslice.errors import AnysliceError
-from anyslice.paths import dataset_of, results_folder
+from anyslice.paths import dataset_of
 
 
 @click.group(invoke_without_command=True)
@@ -23,11 +23,9 @@ def runs(context: click.Context, scale: str, results: Path | None) -> None:
     if context.invoked_subcommand is not None:
         return
     from anyslice.analysis.tables import runs_table
-    from anyslice.config.scale import load_scale
     from anyslice.files import write_atomically
 
-    loaded = load_scale(scale)
-    folder = results or results_folder(loaded.name)
+    loaded, folder = scale_and_results(scale, results)
     with write_atomically(folder / "runs.csv") as path:
         runs_table(loaded, loaded.shown, folder).to_csv(path, index=False)
 
@@ -43,12 +41,11 @@ def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> 
 
     Rename it in the scale's file first: runs and figures.
     """
-    from anyslice.config.scale import load_scale
     from anyslice.pipeline.runs import rename_run
 
-    loaded = load_scale(scale)
+    loaded, folder = scale_and_results(scale, results)
     full = new if "/" in new else f"{dataset_of(old)}/{new}"
-    rename_run(loaded, old, full, results or results_folder(loaded.name), work)
+    rename_run(loaded, old, full, folder, work)
     click.echo(f"{old} is {full} now; if DVC records the study: anyslice dvc-yaml, dvc commit")
 
 
@@ -60,11 +57,9 @@ def rename(old: str, new: str, scale: str, results: Path | None, work: Path) -> 
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(run: str, scale: str, results: Path | None, work: Path, yes: bool) -> None:
     """Remove the results, checkpoints and records of RUN ("<dataset>/<run>")."""
-    from anyslice.config.scale import load_scale
     from anyslice.pipeline.runs import places_of, remove_run
 
-    loaded = load_scale(scale)
-    folder = results or results_folder(loaded.name)
+    loaded, folder = scale_and_results(scale, results)
     places = places_of(loaded, run, folder, work)
     if not places:
         raise AnysliceError(f"there is nothing of a run {run!r} in {folder} and {work}")

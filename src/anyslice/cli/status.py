@@ -6,8 +6,13 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FOLDER, results_option, scale_option, work_option
-from anyslice.paths import results_folder
+from anyslice.cli.options import (
+    FOLDER,
+    results_option,
+    scale_and_results,
+    scale_option,
+    work_option,
+)
 
 
 @click.command()
@@ -28,12 +33,10 @@ def status(
     import json
     import time
 
-    from anyslice.config.scale import load_scale
     from anyslice.jobs.slurm import jobs_of
     from anyslice.jobs.status import as_mapping, left_over, status_of, table
 
-    loaded = load_scale(scale)
-    folder = results or results_folder(loaded.name)
+    loaded, folder = scale_and_results(scale, results)
     while True:
         rows = status_of(loaded, folder, work, data, jobs_of(Path.cwd()))
         others = left_over(loaded, folder)

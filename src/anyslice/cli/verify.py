@@ -21,9 +21,9 @@ def verify(scale: str, only_paths: bool) -> None:
     is outdated. To make it anew: anyslice verify --list | xargs -r snakemake TARGET --forcerun
     """
     from anyslice.config.scale import load_scale
-    from anyslice.pipeline.audit import RECORDS, find_outdated, read_records
+    from anyslice.pipeline.audit import RECORDS, changed_inputs, outdated_trainings, read_records
 
-    found = find_outdated(load_scale(scale))
+    found = [*changed_inputs(RECORDS), *outdated_trainings(load_scale(scale))]
     if only_paths:
         for path in dict.fromkeys(item.path for item in found):
             click.echo(path)

@@ -18,10 +18,12 @@ from torch import Tensor
 
 from anyslice.config.scale import Recipe
 from anyslice.costs.machine import this_machine
-from anyslice.costs.macs import cost_of, cumulative_macs, is_interruptible
-from anyslice.costs.random_step import random_step
+from anyslice.costs.macs import forward_macs
 from anyslice.networks import AnytimeNetwork, build
+from anyslice.training.distributed import Processes
+from anyslice.training.loop import make_optimiser
 from anyslice.training.options import Options
+from anyslice.training.step import make_step
 
 BATCH = 64
 CLASSES = 10
@@ -95,6 +97,29 @@ class Speed:
     loss_difference: float
 
 
+def random_step(
+    network: AnytimeNetwork,
+    recipe: Recipe,
+    batch: int,
+    device: torch.device,
+    options: Options,
+    memory_format: torch.memory_format = torch.channels_last,
+) -> Callable[[], Tensor]:
+    """What trains a network by one step, on the same images in every call; it gives the K losses.
+
+    The network is moved to the device. Of the recipe, optimiser and loss count.
+    """
+    network = network.train().to(device).to(memory_format=memory_format)
+    optimiser = make_optimiser(network, recipe, device)
+    step = make_step(network, optimiser, recipe.loss, Processes(), options, device)
+    side = network.image_size
+    images = torch.randn(batch, network.image_channels, side, side, device=device)
+    images = images.contiguous(memory_format=memory_format)
+    counts = (network.classes,) if isinstance(network.classes, int) else network.classes
+    labels = torch.stack([torch.randint(count, (batch,), device=device) for count in counts])
+    return lambda: step(images, labels)
+
+
 def network_at_cifar_size(name: str, hyperparameters: Mapping[str, Any]) -> AnytimeNetwork:
     """A network of CLASSES classes for images of CIFAR's size, its weights always the same."""
     torch.manual_seed(0)
@@ -114,14 +139,6 @@ def new_step(
     """
     network = network_at_cifar_size(name, hyperparameters)
     return random_step(network, RECIPE, BATCH, device, options, memory_format)
-
-
-def forward_macs(network: AnytimeNetwork) -> int:
-    """Multiply-adds of all K sub-networks for one image, each that they share done once."""
-    if is_interruptible(network):
-        return cumulative_macs(network, [])[-1]
-    image = torch.zeros(1, network.image_channels, network.image_size, network.image_size)
-    return cost_of(network.eval(), image).macs
 
 
 def measure(name: str, hyperparameters: Mapping[str, Any], rounds: int) -> Speed:

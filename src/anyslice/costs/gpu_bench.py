@@ -19,7 +19,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from anyslice.costs.bench import BATCH, forward_macs, network_at_cifar_size, new_step
+from anyslice.costs.bench import BATCH, network_at_cifar_size, new_step
+from anyslice.costs.macs import forward_macs
 from anyslice.training.options import Options, make_deterministic
 
 CUDA = torch.device("cuda")

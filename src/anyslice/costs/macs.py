@@ -83,6 +83,13 @@ def cumulative_macs(network: AnytimeNetwork, macs: Sequence[int]) -> list[int]:
         return [_macs_so_far(counter) for _ in network.eval().refine(_image_for(network))]
 
 
+def forward_macs(network: AnytimeNetwork) -> int:
+    """MACs of all K sub-networks for one image, those that they share done once."""
+    if is_interruptible(network):
+        return cumulative_macs(network, [])[-1]
+    return cost_of(network.eval(), _image_for(network)).macs
+
+
 def is_interruptible(network: AnytimeNetwork) -> bool:
     """Whether its sub-networks re-use what smaller ones computed: its class defines the steps."""
     return type(network).steps is not AnytimeNetwork.steps

@@ -39,11 +39,6 @@ class Outdated:
     reason: str
 
 
-def find_outdated(scale: Scale) -> list[Outdated]:
-    """Everything in the current folder that is outdated: files by their inputs, and trainings."""
-    return [*changed_inputs(RECORDS), *outdated_trainings(scale)]
-
-
 def changed_inputs(records: Path) -> Iterator[Outdated]:
     """Files whose inputs are not those that Snakemake recorded when it made them."""
     checksum = cache(sha256)
