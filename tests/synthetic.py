@@ -7,6 +7,7 @@ from pathlib import Path
 from anyslice.config.families import NetworkParams, SideBySide
 from anyslice.config.scale import Scale
 from anyslice.files import write_json
+from anyslice.paths import METRICS, TIMING, flops_file, training_folder
 
 Errors = Callable[[str, str, int, int, int], float]
 """Dataset, run, sub-network k, seed, level -> error in percent."""
@@ -17,18 +18,16 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
 
     `macs` gives the MACs of (run name, network, k).
     """
-    shown = dict.fromkeys(
-        (figure.dataset, run) for figure in scale.figures.values() for run in figure.runs
-    )
-    for dataset, run in shown:
-        settings = scale.datasets[dataset].runs[run]
+    for name in scale.shown:
+        settings = scale.run(name)
+        dataset, _, run = name.partition("/")
         costs = [
             round(macs(run, settings.network, k))
             for k in range(1, settings.network.subnetworks + 1)
         ]
         apart = settings.network.name == "i-resnext"
         write_json(
-            results / "flops" / dataset / f"{run}.json",
+            flops_file(results, name),
             {
                 "macs": costs,
                 "all_ops": [round(1.05 * cost) for cost in costs],
@@ -40,14 +39,13 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
         )
         D = 3 if settings.hierarchy else 1
         for seed in scale.seeds:
-            folder = results / "runs" / dataset / run / f"seed{seed}"
-            folder.mkdir(parents=True)
+            folder = training_folder(results, name, seed)
             by_level = [
                 [errors(dataset, run, k, seed, d) for d in range(1, D + 1)]
                 for k in range(1, len(costs) + 1)
             ]
             write_json(
-                folder / "metrics.json",
+                folder / METRICS,
                 {
                     "test_error": [of_k[0] for of_k in by_level],
                     "validation_error": [of_k[0] for of_k in by_level],
@@ -61,7 +59,7 @@ def write_results(scale: Scale, results: Path, errors: Errors, macs: Callable[..
                     "parameters": {"recipe": {"epochs": settings.recipe.epochs}},
                 },
             )
-            write_json(folder / "timing.json", {"wall_seconds": 10.0 * len(costs)})
+            write_json(folder / TIMING, {"wall_seconds": 10.0 * len(costs)})
 
 
 def falling_norms(network: NetworkParams) -> list[list[float]]:

@@ -24,7 +24,7 @@ def broken(root, tmp_path):
     return load
 
 
-@pytest.mark.parametrize("scale", ["quick", "paper"])
+@pytest.mark.parametrize("scale", ["quick", "study", "paper"])
 def test_every_scale_loads(root, scale):
     assert load_scale(scale, root / "params").name == scale
 

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import re
 
+import pandas as pd
 import pytest
 from markupsafe import escape
 from synthetic import write_results
@@ -364,7 +365,9 @@ def test_a_summary_counts_each_claim_once(paper, judged):
 def test_claims_are_read_back_from_the_tables_on_disk(paper, tmp_path):
     _, tables = paper
     tables["fig3a"].to_csv(tmp_path / "fig3a.csv", index=False)
-    assert set(read_tables([tmp_path / "fig3a.csv"])) == {"fig3a"}
+    found = read_tables([tmp_path / "fig3a.csv"])
+    assert set(found) == {"fig3a"}
+    pd.testing.assert_frame_equal(found["fig3a"], tables["fig3a"])
 
 
 def test_a_file_that_is_no_table_is_named(tmp_path):

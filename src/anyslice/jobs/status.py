@@ -1,4 +1,4 @@
-"""How the trainings of a scale stand, each and all, from files alone. Imports no torch."""
+"""How the trainings of a scale stand, by their files and SLURM's queue. Imports no torch."""
 
 from __future__ import annotations
 
