@@ -15,7 +15,7 @@ from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
 from anyslice.costs.bench import random_step
 from anyslice.costs.machine import device_name
-from anyslice.costs.macs import network_of
+from anyslice.costs.macs import untrained
 from anyslice.paths import dataset_of
 from anyslice.training.options import Options, make_deterministic
 
@@ -63,7 +63,9 @@ def estimate_run(scale: Scale, name: str, steps: int) -> TrainingEstimate:
     description = load_description(dataset_of(name))
     sharing = max(1, scale.gpus_of(name))
     batch = run.recipe.batch_size // sharing
-    step = random_step(network_of(run, description), run.recipe, batch, device, options)
+    side, channels = description.image_size, description.image_channels
+    network = untrained(run.network, len(description.classes), side, channels)
+    step = random_step(network, run.recipe, batch, device, options)
     for _ in range(WARM_UP):
         step()
     _finish(device)

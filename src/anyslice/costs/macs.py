@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_flop
 
-from anyslice.config.dataset import Description, load_description
+from anyslice.config.dataset import load_description
 from anyslice.config.families import NetworkParams, TorchvisionParams
-from anyslice.config.scale import Run, Scale, hyperparameters
+from anyslice.config.scale import Scale, hyperparameters
 from anyslice.networks import AnytimeNetwork, build
 from anyslice.networks.heads import levels
 from anyslice.paths import dataset_of
@@ -160,7 +160,7 @@ COUNTED = OPERATIONS | {
 
 
 def untrained(
-    plan: NetworkParams, *, classes: int | Sequence[int], image_size: int, image_channels: int
+    plan: NetworkParams, classes: int | Sequence[int], image_size: int, image_channels: int
 ) -> AnytimeNetwork:
     """The network of these hyper-parameters; weights that are released would be downloaded."""
     if isinstance(plan, TorchvisionParams):
@@ -171,16 +171,6 @@ def untrained(
         image_size=image_size,
         image_channels=image_channels,
         **hyperparameters(plan),
-    )
-
-
-def network_of(run: Run, description: Description) -> AnytimeNetwork:
-    """A run's network for a data set of that description, with one label level."""
-    return untrained(
-        run.network,
-        classes=len(description.classes),
-        image_size=description.image_size,
-        image_channels=description.image_channels,
     )
 
 
@@ -200,12 +190,13 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
     """
     run = scale.run(name)
     description = load_description(dataset_of(name))
-    network = network_of(run, description)
+    side, channels = description.image_size, description.image_channels
+    network = untrained(run.network, len(description.classes), side, channels)
     costs = count(network)
     return {
         "run": name,
         "network": asdict(run.network),
-        "image": [description.image_channels, description.image_size, description.image_size],
+        "image": [channels, side, side],
         "macs": [cost.macs for cost in costs],
         "all_ops": [cost.all_ops for cost in costs],
         "params": [cost.params for cost in costs],

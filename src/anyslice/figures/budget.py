@@ -27,7 +27,6 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         for run, entry in legend_entries(table, face).items():
             plot_mean(axes, table[table.run == run], entry, x=face.x, y="error")
         cost_axis(axes, face)
-        axes.set_ylabel("top-1 error (%)")
         legend_right(axes)
         face.put_on(figure)
     return figure

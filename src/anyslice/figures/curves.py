@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullFormatter
 
 from anyslice.analysis.statistics import interval
 from anyslice.config.look import Style
-from anyslice.figures.style import Face
+from anyslice.figures.style import COLUMN, ERROR_LABEL, Face, print_style
 
 Colour = tuple[float, float, float] | str
 SHALLOW, THIN = "#c1272d", "black"
@@ -66,6 +68,25 @@ def plot_mean(axes: Axes, rows: pd.DataFrame, entry: LegendEntry, *, x: str, y: 
     )
 
 
+def draw_roles(
+    table: pd.DataFrame, face: Face, entries: Mapping[str, LegendEntry], height: float, note: str
+) -> Figure:
+    """A column wide: error against cost of each role, over the seeds.
+
+    `height` is in inches; `note` stands before the figure's others.
+    """
+    with print_style():
+        figure, axes = plt.subplots(figsize=(COLUMN, height), layout="constrained")
+        for role, entry in entries.items():
+            rows = table[table.role == role]
+            styled = entry.styled(face.style(rows.run.iloc[0]))
+            plot_mean(axes, rows, styled, x=face.x, y="error")
+        cost_axis(axes, face)
+        legend_below(axes)
+        face.put_on(figure, note)
+    return figure
+
+
 COSTS = {
     "macs": ("MACs", "MACs: multiply-adds of convolutions and linear layers"),
     "all_ops": (
@@ -80,6 +101,7 @@ COSTS = {
 def cost_axis(axes: Axes, face: Face) -> None:
     """A cost along x, logarithmic; the error along y as the figure has it."""
     log_axis(axes, COSTS[face.x][0])
+    axes.set_ylabel(ERROR_LABEL)
     if face.y_scale == "log":
         axes.set_yscale("log")
         _round_ticks(axes.yaxis, (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0), "{x:g}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from anyslice.figures.curves import SHALLOW, THIN, LegendEntry, cost_axis, legend_below, plot_mean
-from anyslice.figures.style import COLUMN, Face, print_style
+from anyslice.figures.curves import SHALLOW, THIN, LegendEntry, draw_roles
+from anyslice.figures.style import Face
 
 ENTRIES = {
     "shallow-alone": LegendEntry("shallow, alone", SHALLOW, "v", "--"),
@@ -19,12 +18,4 @@ ENTRIES = {
 
 def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw `analysis.tables.joint_alone_table`: a row per run, seed and sub-network."""
-    with print_style():
-        figure, axes = plt.subplots(figsize=(COLUMN, 3.4), layout="constrained")
-        for role, entry in ENTRIES.items():
-            plot_mean(axes, table[table.role == role], entry, x=face.x, y="error")
-        cost_axis(axes, face)
-        axes.set_ylabel("top-1 error (%)")
-        legend_below(axes)
-        face.put_on(figure, "sub-networks of ResNeXt")
-    return figure
+    return draw_roles(table, face, ENTRIES, height=3.4, note="sub-networks of ResNeXt")

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator
 
 from anyslice.config.families import labelled
 from anyslice.figures.curves import COSTS, legend_right, log_axis
-from anyslice.figures.style import PAGE, Face, pdf_and_png, print_style, save
+from anyslice.figures.style import ERROR_LABEL, PAGE, Face, pdf_and_png, print_style, save
 
 OTHER_WAYS = {"eager": "--", "all exits": ":"}
 """The lines of other ways to run a network; the engine's own is solid."""
@@ -32,7 +32,7 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
         )
         _plot(panels[0], table[(table.batch == batches[0]) & (table.engine == engine)], "macs")
         log_axis(panels[0], COSTS["macs"][0])
-        panels[0].set_ylabel("top-1 error (%)")
+        panels[0].set_ylabel(ERROR_LABEL)
         for axes, batch in zip(panels[1:], batches, strict=True):
             _plot(axes, table[table.batch == batch], "milliseconds")
             log_axis(axes, "milliseconds")

@@ -6,6 +6,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from anyslice.analysis.statistics import interval
+from anyslice.figures.style import ERROR_LABEL
 
 HEADERS = {
     "family": "network",
@@ -23,7 +24,7 @@ HEADERS = {
 }
 """Columns that can tell rows apart, in the order in which they are shown, and their names."""
 
-VALUES = {"error": "top-1 error (%)", "l1_norm": "l1-norm", "value": "value"}
+VALUES = {"error": ERROR_LABEL, "l1_norm": "l1-norm", "value": "value"}
 """The column that was measured; a table has one of them."""
 
 

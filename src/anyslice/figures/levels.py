@@ -28,9 +28,9 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         _plot_chosen(chosen, face, table)
         every.set_title("every level", fontsize=8)
         chosen.set_title("the finest level that holds the target", fontsize=8)
-        every.set_ylabel("top-1 error (%)")
         for axes in (every, chosen):
             cost_axis(axes, face)
+        chosen.set_ylabel("")
         figure.legend(loc="outside right center", frameon=False)
         face.put_on(
             figure,

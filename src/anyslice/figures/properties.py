@@ -18,7 +18,7 @@ from anyslice.figures.curves import (
     log_axis,
     plot_mean,
 )
-from anyslice.figures.style import PAGE, Face, print_style
+from anyslice.figures.style import ERROR_LABEL, PAGE, Face, print_style
 
 PAIRS = {"thin": LegendEntry("thin", THIN, "o"), "shallow": LegendEntry("shallow", SHALLOW, "v")}
 
@@ -35,7 +35,7 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
             rows = table[(table.property == "optimality") & (table.role == role)]
             plot_mean(optimality, rows, entry, x="macs", y="value")
 
-        _label(curve, "monotonicity: the curve", "top-1 error (%)")
+        _label(curve, "monotonicity: the curve", ERROR_LABEL)
         _label(lost, "monotonicity: right at k, wrong at a larger k", "test images (%)")
         _label(
             optimality, "optimality: joint minus alone, same seed", "difference of errors (points)"

@@ -25,6 +25,8 @@ PALETTE = sns.color_palette("colorblind")
 LEVEL_COLOURS = tuple(PALETTE[i] for i in (0, 1, 2, 4, 5, 7))
 """Those of label levels, from fine to coarse."""
 
+ERROR_LABEL = "top-1 error (%)"
+
 WITHOUT_DATE = {
     ".pdf": {"CreationDate": None},
     ".png": {"Software": None},

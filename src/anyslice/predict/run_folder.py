@@ -107,12 +107,8 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
 
 def _build(plan: NetworkParams, deployment: Deployment) -> AnytimeNetwork:
     counts = tuple(len(level.names) for level in deployment.levels)
-    return untrained(
-        plan,
-        classes=counts[0] if len(counts) == 1 else counts,
-        image_size=deployment.images.size,
-        image_channels=deployment.images.channels,
-    ).eval()
+    classes = counts[0] if len(counts) == 1 else counts
+    return untrained(plan, classes, deployment.images.size, deployment.images.channels).eval()
 
 
 def _check_sizes(trained: TrainedRun) -> None:
