@@ -13,13 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from anyslice.analysis.tables import (
-    Row,
-    joint_alone_table,
-    metrics_of,
-    read_result,
-    training_rows,
-)
+from anyslice.analysis.tables import Row, joint_alone_table, metrics_of, read_result, training_rows
 from anyslice.config.figures import PropertiesFigure
 from anyslice.config.scale import Scale
 from anyslice.paths import flops_file

@@ -225,27 +225,21 @@ def estimate_saving(curves: Callable[[Seeds], tuple[Curve, Curve]], seeds: Seeds
     cheapest, dearest = ours.costs[0] / theirs.costs[-1], ours.costs[-1] / theirs.costs[0]
     factors = np.geomspace(cheapest, max(1, dearest), 100_000)
 
-    def lead(factor: float, end: Callable[[Curve], float]) -> Estimate:
+    def lead(factor: float, whole: bool) -> Estimate:
+        """Over the whole of the other curve, or up to the cost at which it errs least."""
+
         def of(some: Seeds) -> float:
             ours, theirs = curves(some)
-            return largest_lead(ours, theirs, factor, end(theirs))
+            end = -1 if whole else int(np.argmin(theirs.errors))
+            return largest_lead(ours, theirs, factor, theirs.costs[end])
 
         return estimate(of, seeds)
 
     # A larger part of the cost gives a larger lead.
-    sure = bisect_left(factors[:-1], True, key=lambda factor: lead(factor, _cost_of_least).low > 0)
-    possible = bisect_left(factors[:-1], True, key=lambda factor: lead(factor, _dearest).high >= 0)
+    sure = bisect_left(factors[:-1], True, key=lambda part: lead(part, whole=False).low > 0)
+    possible = bisect_left(factors[:-1], True, key=lambda part: lead(part, whole=True).high >= 0)
     low, high = (100 * (1 - float(factors[i])) for i in (sure, possible))
     return Estimate(plain.value, min(low, plain.value), max(high, plain.value), plain.half)
-
-
-def _cost_of_least(curve: Curve) -> float:
-    """Of the least error."""
-    return curve.costs[int(np.argmin(curve.errors))]
-
-
-def _dearest(curve: Curve) -> float:
-    return curve.costs[-1]
 
 
 def _saving(curves: tuple[Curve, Curve]) -> float:

@@ -136,11 +136,7 @@ def check_file(kind: type[T], raw: dict[str, Any], path: Path) -> T:
 
 
 def load_file(kind: type[T], path: Path, what: str, choices: Iterable[Path]) -> T:
-    """Read and check a whole file.
-
-    Raises:
-        ParameterError: also if it is missing; see `missing`.
-    """
+    """As `check_file`, of a file; ParameterError is raised where it is missing, too."""
     try:
         return check_file(kind, read_mapping(path), path)
     except FileNotFoundError:

@@ -26,6 +26,7 @@ FOLDER = Path("params/datasets")
 Deviation = Annotated[float, Field(gt=0)]
 Storage = Literal["tensor", "files"]
 Format = Literal["idx", "cifar-10", "cifar-100", "ilsvrc-2012", "cub-200-2011", "class-folders"]
+Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Checksum = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64}|md5:[0-9a-f]{32})$")]
 
 
@@ -62,8 +63,8 @@ class Content:
         test: of the test images.
     """
 
-    train: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-    test: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    train: Sha256
+    test: Sha256
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -190,8 +191,7 @@ def load_description(dataset: str, folder: Path = FOLDER) -> Description:
         ParameterError: if the file is missing or says something that cannot be.
     """
     path = Path(dataset) if dataset.endswith(".yaml") else folder / f"{dataset}.yaml"
-    what, choices = f"data set {path.stem!r}", folder.glob("*.yaml")
-    description = load_file(Description, path, what, choices)
+    description = load_file(Description, path, f"data set {path.stem!r}", folder.glob("*.yaml"))
     raise_problems(path, _contradictions(description))
     return description
 

@@ -274,10 +274,7 @@ def _too_small(image_size: int, stages: int) -> Iterator[Problem]:
     """Each stage but the first halves the resolution."""
     smallest = 2 ** max(0, stages - 1)
     if image_size < smallest:
-        yield (
-            "",
-            f"image_size={image_size} is too small for {stages} stages: at least {smallest}",
-        )
+        yield "", f"image_size={image_size} is too small for {stages} stages: at least {smallest}"
 
 
 # The colours are those of seaborn's palette "colorblind".

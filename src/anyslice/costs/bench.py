@@ -133,10 +133,7 @@ def new_step(
     device: torch.device = torch.device("cpu"),  # noqa: B008
     options: Options = Options(),  # noqa: B008
 ) -> Callable[[], Tensor]:
-    """A training step of BATCH random images, the same weights and images in every memory format.
-
-    See `random_step`.
-    """
+    """The `random_step` of such a network, the same weights and images in every memory format."""
     network = network_at_cifar_size(name, hyperparameters)
     return random_step(network, RECIPE, BATCH, device, options, memory_format)
 

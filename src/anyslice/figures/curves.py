@@ -71,10 +71,7 @@ def plot_mean(axes: Axes, rows: pd.DataFrame, entry: LegendEntry, *, x: str, y: 
 def draw_roles(
     table: pd.DataFrame, face: Face, entries: Mapping[str, LegendEntry], height: float, note: str
 ) -> Figure:
-    """A column wide: error against cost of each role, over the seeds.
-
-    `height` is in inches; `note` stands before the figure's others.
-    """
+    """Error against cost of each role, over the seeds; a column wide and `height` inches high."""
     with print_style():
         figure, axes = plt.subplots(figsize=(COLUMN, height), layout="constrained")
         for role, entry in entries.items():

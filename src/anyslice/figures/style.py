@@ -105,10 +105,6 @@ def save(figure: Figure, *paths: Path) -> None:
     with print_style():
         for path in paths:
             with write_atomically(path) as temporary:
-                figure.savefig(
-                    temporary,
-                    format=path.suffix[1:],
-                    dpi=200,
-                    metadata=WITHOUT_DATE[path.suffix],
-                )
+                metadata = WITHOUT_DATE[path.suffix]
+                figure.savefig(temporary, format=path.suffix[1:], dpi=200, metadata=metadata)
     plt.close(figure)

@@ -28,11 +28,7 @@ POLL_SECONDS = 1.0
 
 
 @contextmanager
-def own_gpus(
-    count: int,
-    interrupts: Interrupts,
-    say: Callable[[str], object],
-) -> Iterator[None]:
+def own_gpus(count: int, interrupts: Interrupts, say: Callable[[str], object]) -> Iterator[None]:
     """Have `count` GPUs, if any, and let CUDA see no other, in this process and those it starts.
 
     Waits, and says so once, while too few are free. All are taken at once or none, so that no two

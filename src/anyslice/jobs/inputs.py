@@ -91,8 +91,7 @@ def label_levels_of(run: Run, manifest: Manifest, taxonomy: Path | None) -> tupl
     Without a taxonomy.json it is the hierarchy that the data set itself defines.
 
     Raises:
-        AnysliceError: if a hierarchy has one level only, or the taxonomy is of other classes, or
-            none.
+        AnysliceError: if a hierarchy has one level, or a taxonomy is damaged or of other classes.
     """
     if run.hierarchy and taxonomy is not None:
         found = [(level.names, level.labels) for level in read_taxonomy(taxonomy).levels]

@@ -149,8 +149,7 @@ def _train_and_write(
     if processes.rank > 0:
         return
     network = trained.network.to(device)
-    dataset = inputs.dataset
-    deployment = deployment_of(network, dataset, dataset.manifest, inputs.levels)
+    deployment = deployment_of(network, inputs.dataset, inputs.dataset.manifest, inputs.levels)
     network.cpu()
     execution: dict[str, Any] = {
         "device": device.type,
