@@ -111,7 +111,7 @@ class AnytimePredictor:
 
         Raises:
             RunFolderError: if it is no such folder or damaged.
-            AnysliceError: if the engine or device is not there, or the one does not run on the other.
+            AnysliceError: if the engine or device is not there, or they do not go together.
         """
         run = load_run(Path(folder))
         if threads is not None:
