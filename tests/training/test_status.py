@@ -1,4 +1,4 @@
-"""`anyslice status`: waiting, running, done and failed trainings, from files alone."""
+"""`anyslice status`: waiting, running, done and failed trainings, from files and the queue."""
 
 import json
 import os

@@ -16,7 +16,7 @@ from anyslice.errors import AnysliceError
 T = TypeVar("T")
 
 STRICT = ConfigDict(extra="forbid")
-"""Of every dataclass that a file fills in: a key that it does not have is an error."""
+"""The setting of every dataclass that a file fills in: an unknown key is an error."""
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -136,7 +136,7 @@ def check_file(kind: type[T], raw: dict[str, Any], path: Path) -> T:
 
 
 def load_file(kind: type[T], path: Path, what: str, choices: Iterable[Path]) -> T:
-    """As `check_file`, of a file; ParameterError is raised where it is missing, too."""
+    """Read a file and check it as `check_file` does; a missing one is a ParameterError too."""
     try:
         return check_file(kind, read_mapping(path), path)
     except FileNotFoundError:

@@ -46,7 +46,7 @@ RECIPE = Recipe(
     loss="sum",
     selection="last",
 )
-"""Of what is timed; of a step it decides the optimiser and the loss."""
+"""The recipe of what is timed; a step takes its optimiser and its loss from it."""
 
 _MSDNET: dict[str, Any] = {"K": 10, "base": 4, "step": 2, "channels": 16, "growth": 6}
 _MSDNET |= {"growth_factors": [1, 2, 4], "bottleneck_factors": [1, 2, 4]}
@@ -107,7 +107,7 @@ def random_step(
 ) -> Callable[[], Tensor]:
     """What trains a network by one step, on the same images in every call; it gives the K losses.
 
-    The network is moved to the device. Of the recipe, optimiser and loss count.
+    The network is moved to the device. The recipe gives the optimiser and the loss.
     """
     network = network.train().to(device).to(memory_format=memory_format)
     optimiser = make_optimiser(network, recipe, device)

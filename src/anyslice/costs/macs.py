@@ -84,7 +84,7 @@ def cumulative_macs(network: AnytimeNetwork, macs: Sequence[int]) -> list[int]:
 
 
 def forward_macs(network: AnytimeNetwork) -> int:
-    """MACs of all K sub-networks for one image, those that they share done once."""
+    """MACs of all K sub-networks for one image, each that they share counted once."""
     if is_interruptible(network):
         return cumulative_macs(network, [])[-1]
     return cost_of(network.eval(), _image_for(network)).macs
@@ -162,7 +162,7 @@ COUNTED = OPERATIONS | {
 def untrained(
     plan: NetworkParams, classes: int | Sequence[int], image_size: int, image_channels: int
 ) -> AnytimeNetwork:
-    """The network of these hyper-parameters; weights that are released would be downloaded."""
+    """The network of these hyper-parameters, without released weights: they would be downloaded."""
     if isinstance(plan, TorchvisionParams):
         plan = replace(plan, weights=None)
     return build(

@@ -112,7 +112,7 @@ def log_axis(axes: Axes, label: str) -> None:
 
 
 def _round_ticks(axis: Axis, fine: Sequence[float], form: Formatter | str) -> None:
-    """Ticks at 1, 2, 5, 10, ... of a logarithmic axis; at `fine` ones if its ends are close."""
+    """Ticks at 1, 2, 5, 10, ... of a logarithmic axis; at `fine` steps where its ends are close."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high > 8 * low else fine))
     axis.set_major_formatter(form)

@@ -19,12 +19,8 @@ DIGEST = hashlib.sha256().digest_size
 def cached_path(kind: str, what: dict[str, Any], ending: str) -> Path:
     """The place of what exactly these facts and our code determine."""
     text = json.dumps(what | {"code": code_of_prediction(PACKAGE)}, sort_keys=True)
-    return (
-        user_cache()
-        / "anyslice"
-        / kind
-        / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}{ending}"
-    )
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return user_cache() / "anyslice" / kind / f"{key}{ending}"
 
 
 @cache
