@@ -42,15 +42,26 @@ class Outdated:
 def changed_inputs(records: Path) -> Iterator[Outdated]:
     """Files whose inputs are not those that Snakemake recorded when it made them."""
     checksum = cache(sha256)
+    for path, name, recorded in _inputs(records):
+        if Path(name).exists() and recorded != f"sha256:{checksum(Path(name))}":
+            yield Outdated(path, f"was made from another {name}")
+
+
+def missing_inputs(records: Path) -> dict[str, list[str]]:
+    """Inputs that are not here, as in a clone, each with the files that were made from it."""
+    made: dict[str, list[str]] = {}
+    for path, name, _ in _inputs(records):
+        if not Path(name).exists() and not name.startswith(NOT_KEPT):
+            made.setdefault(name, []).append(path)
+    return made
+
+
+def _inputs(records: Path) -> Iterator[tuple[str, str, str]]:
+    """Of each file that is there, its inputs: the file's path, the input's, and its checksum."""
     for path, record in read_records(records):
-        if not Path(path).exists():
-            continue
-        for name, recorded in record.get("input_checksums", {}).items():
-            if not Path(name).exists():
-                if not name.startswith(NOT_KEPT):
-                    yield Outdated(path, f"was made from {name}, which is missing")
-            elif recorded != f"sha256:{checksum(Path(name))}":
-                yield Outdated(path, f"was made from another {name}")
+        if Path(path).exists():
+            for name, checksum in record.get("input_checksums", {}).items():
+                yield path, name, checksum
 
 
 def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
