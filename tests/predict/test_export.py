@@ -135,7 +135,7 @@ def test_threads_that_begin_at_once_get_the_answers_of_one(
 
 @pytest.mark.slow
 def test_one_subnetwork_alone(folder_of, tmp_path):
-    command = ["export", str(folder_of("is-resnext")), "--subnetwork", "2"]
+    command = ["export", str(folder_of("is-resnext")), "--subnetwork", "2", "--format", "onnx"]
     result = CliRunner().invoke(main, [*command, "--output", str(tmp_path)])
     assert result.exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["subnetwork-2.onnx"]

@@ -16,6 +16,7 @@ from anyslice.cli.options import COUNT, FOLDER
     type=COUNT,
     help="This one only.  [default: all, and all steps of an interruptible network]",
 )
+@click.option("--format", type=click.Choice(["onnx"]), default="onnx", expose_value=False)
 @click.option(
     "--output",
     type=FOLDER,
