@@ -16,7 +16,7 @@ from anyslice.pipeline.audit import (
     RECORDS,
     changed_inputs,
     forget_missing,
-    missing_inputs,
+    missing_data,
     outdated_trainings,
     read_records,
 )
@@ -63,13 +63,19 @@ def test_a_touched_input_is_no_change():
     assert reasons() == []
 
 
-def test_a_missing_input_is_named_but_for_those_of_one_machine():
-    """It makes nothing outdated: a clone has no data."""
-    record("figure.pdf", "table.csv", "data/sources/cub/fetched.json")
-    shutil.rmtree("data")
-    assert missing_inputs(RECORDS) == {}
+def test_a_missing_input_is_found():
+    record("figure.pdf", "table.csv")
     Path("table.csv").unlink()
-    assert missing_inputs(RECORDS) == {"table.csv": ["figure.pdf"]}
+    assert reasons() == ["figure.pdf was made from table.csv, which is missing"]
+
+
+def test_missing_data_make_nothing_outdated():
+    """A clone has none before `dvc pull`, and never those of one machine."""
+    manifest = "data/cub/manifest.json"
+    record("table.csv", manifest, "data/sources/cub/fetched.json")
+    assert missing_data(RECORDS) == {}
+    shutil.rmtree("data")
+    assert missing_data(RECORDS) == {manifest: ["table.csv"]}
     assert reasons() == []
 
 

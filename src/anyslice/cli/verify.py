@@ -20,7 +20,7 @@ def verify(scale: str, only_paths: bool) -> None:
     """Compare every file with what it was made from, and every training with what is in force.
 
     It compares contents: each input that Snakemake recorded with the file on disk, and of every
-    metrics.json the parameters, data and code with those of now. What was made from files that are
+    metrics.json the parameters, data and code with those of now. What was made from data that are
     not here, as in a clone, is counted. The exit status is 1 if anything is outdated. To make it
     anew: anyslice verify --list | xargs -r snakemake TARGET --forcerun
     """
@@ -28,7 +28,7 @@ def verify(scale: str, only_paths: bool) -> None:
     from anyslice.pipeline.audit import (
         RECORDS,
         changed_inputs,
-        missing_inputs,
+        missing_data,
         outdated_trainings,
         read_records,
     )
@@ -40,11 +40,11 @@ def verify(scale: str, only_paths: bool) -> None:
         return
     for item in found:
         click.echo(f"{item.path} {item.reason}")
-    if missing := missing_inputs(RECORDS):
+    if missing := missing_data(RECORDS):
         made = set(chain.from_iterable(missing.values()))
         click.echo(
-            f"{len(made)} files cannot be compared with all they were made from: {len(missing)} "
-            f"inputs are not here, such as {next(iter(missing))}"
+            f"{len(made)} files cannot be compared with the data they were made from, which are "
+            f"not here: {', '.join(missing)}"
         )
     if found:
         click.echo(f"{len({item.path for item in found})} files are outdated")

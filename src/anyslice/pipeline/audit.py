@@ -27,8 +27,11 @@ RECORDS = Path(".snakemake/metadata")
 """Snakemake's records, one for each output: a JSON file whose name is the output's path in base64,
 cut into folders that begin with @ where it is too long."""
 
-NOT_KEPT = "data/sources/"
-"""Inputs that hold for one machine only, so that a clone has none."""
+DATA = "data/"
+"""Inputs that a clone has only after `dvc pull`."""
+
+OF_ONE_MACHINE = "data/sources/"
+"""Of these, what is on one machine only."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,24 @@ class Outdated:
 
 
 def changed_inputs(records: Path) -> Iterator[Outdated]:
-    """Files whose inputs are not those that Snakemake recorded when it made them."""
+    """Files whose inputs are not those that Snakemake recorded when it made them.
+
+    Data that are not here make nothing outdated; see `missing_data`.
+    """
     checksum = cache(sha256)
     for path, name, recorded in _inputs(records):
-        if Path(name).exists() and recorded != f"sha256:{checksum(Path(name))}":
+        if not Path(name).exists():
+            if not name.startswith(DATA):
+                yield Outdated(path, f"was made from {name}, which is missing")
+        elif recorded != f"sha256:{checksum(Path(name))}":
             yield Outdated(path, f"was made from another {name}")
 
 
-def missing_inputs(records: Path) -> dict[str, list[str]]:
-    """Inputs that are not here, as in a clone, each with the files that were made from it."""
+def missing_data(records: Path) -> dict[str, list[str]]:
+    """Data that are not here, as in a clone, each file with those that were made from it."""
     made: dict[str, list[str]] = {}
     for path, name, _ in _inputs(records):
-        if not Path(name).exists() and not name.startswith(NOT_KEPT):
+        if name.startswith(DATA) and not (Path(name).exists() or name.startswith(OF_ONE_MACHINE)):
             made.setdefault(name, []).append(path)
     return made
 
