@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -193,3 +194,37 @@ def test_features_fill_a_vector_but_before_a_3x3_convolution():
     ]
     into, within, out_of_first_block = (4, 16, 1, 1), (16, 4, 3, 3), (16, 16, 1, 1)
     assert {into, within, out_of_first_block} <= set(shapes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "hyperparameters", "k", "convolutions"),
+    [
+        ("i-resnext", {"L": 3, "W": 64, "B": 4, "C": 8, "K": 8}, 7, {(32, 16, 3, 3)}),
+        ("i-resnext", {"L": 3, "W": 64, "B": 4, "C": 8, "K": 8}, 3, {(16, 16, 3, 3)}),
+        (
+            "is-resnext",
+            {"L": 3, "W": 96, "B": 4, "C": 12, "K": 6},
+            5,
+            {(48, 16, 3, 3), (80, 48, 1, 1)},
+        ),
+    ],
+)
+def test_any_number_of_branches_becomes_convolutions_of_whole_vectors(
+    family, hyperparameters, k, convolutions
+):
+    """Else ONNX Runtime would take longer for 7 of 8 branches than for all."""
+    torch.manual_seed(0)
+    network = build(family, classes=5, image_size=16, **hyperparameters)
+    images = torch.randn(4, 3, 16, 16)
+    network(images)
+    module = network.eval().dense_subnetwork(k)
+    lowered = lower(module, (images,))
+    with torch.inference_mode():
+        torch.testing.assert_close(lowered(images), module(images), rtol=0, atol=1e-5)
+    weights = [
+        attrgetter(conv.args[1].target)(lowered)
+        for conv in lowered.graph.find_nodes(op="call_function", target=aten.conv2d.default)
+    ]
+    assert convolutions <= {tuple(weight.shape) for weight in weights}
+    assert all(len(weight) % 16 == 0 for weight in weights)

@@ -5,10 +5,10 @@
 The BN layers that stay are those of residual sums: no convolution comes directly before them.
 Narrow groups of a convolution are put together to groups of WIDTH channels, with zeros between
 them, and the features between two convolutions are filled up to a multiple of WIDTH: engines run
-such convolutions in vectors, narrower ones not. Features of fewer channels stay narrow before a
-3x3 convolution, which would cost WIDTH channels' worth at each of its nine places. Zero channels
-that a network adds come from a convolution too: ONNX Runtime keeps features in blocks of channels
-for as long as it knows each operation's blocked form, and it has none of padding.
+such convolutions in vectors, others not. Features of up to half of WIDTH channels stay narrow
+before a 3x3 convolution, which would cost WIDTH channels' worth at each of its nine places. Zero
+channels that a network adds come from a convolution too: ONNX Runtime keeps features in blocks of
+channels for as long as it knows each operation's blocked form, and it has none of padding.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ def lower(module: nn.Module, arguments: tuple[Tensor, ...]) -> fx.GraphModule:
         compute_constants,
         fold_norms,
         widen_by_convolution,
-        join_groups,
         fill_up,
     ):
         simplify(graph)
@@ -120,41 +119,81 @@ def fold_norms(graph: _Constants) -> None:
         node.replace_all_uses_with(source)
 
 
-def join_groups(graph: _Constants) -> None:
-    """Make groups of few channels groups of up to WIDTH, with zeros between the parts."""
-    for node in graph.convolutions():
-        weight, bias, groups = graph.conv(node)
-        narrow = weight.shape[1]
-        join = max((j for j in range(1, groups + 1) if _fits(j, narrow, groups)), default=1)
-        if join == 1 or narrow == 1:  # engines have depthwise convolutions of their own
-            continue
-        wide = weight.new_zeros(len(weight), narrow * join, *weight.shape[2:])
-        out = len(weight) // groups
-        for group in range(groups):
-            rows, at = slice(group * out, (group + 1) * out), group % join * narrow
-            wide[rows, at : at + narrow] = weight[rows]
-        graph.set_conv(node, wide, bias, groups // join)
-
-
-def _fits(join: int, narrow: int, groups: int) -> bool:
-    return groups % join == 0 and join * narrow <= WIDTH
-
-
 def fill_up(graph: _Constants) -> None:
-    """Add zero channels between two convolutions, up to a multiple of WIDTH."""
+    """Add zero channels between two convolutions, up to a multiple of WIDTH; join narrow groups."""
+    before: dict[fx.Node, int] = {}
+    after: dict[fx.Node, int] = {}
     for node in graph.convolutions():
+        takers = _convolutions_behind_relu(node)
+        after[node] = _channels_to_add(graph, node, takers)
+        before |= dict.fromkeys(takers, after[node])
+    for node, added in after.items():
         weight, bias, groups = graph.conv(node)
-        added = -len(weight) % WIDTH
-        if not added or groups > 1 or not _leads_to_convolutions(graph, node):
-            continue
-        after = list(next(iter(node.users)).users)
-        if len(weight) < WIDTH and any(graph.conv(conv)[0].shape[-1] > 1 for conv in after):
-            continue
-        wider = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, added))
-        graph.set_conv(node, wider, F.pad(bias, (0, added)), groups)
-        for conv in after:
-            weight, bias, groups = graph.conv(conv)
-            graph.set_conv(conv, F.pad(weight, (0, 0, 0, 0, 0, added)), bias, groups)
+        inputs = before.get(node, 0)
+        joined = _groups_when_joined(weight, groups, inputs, added)
+        if joined != groups or inputs or added:
+            dense = F.pad(_dense(weight, groups), (0, 0, 0, 0, 0, inputs, 0, added))
+            graph.set_conv(node, _in_groups(dense, joined), F.pad(bias, (0, added)), joined)
+
+
+def _convolutions_behind_relu(node: fx.Node) -> list[fx.Node]:
+    """Those that take the output, if only a ReLU takes it and only convolutions that ReLU's."""
+    users = list(node.users)
+    if len(users) != 1 or users[0].target not in (aten.relu.default, aten.relu_.default):
+        return []
+    takers = list(users[0].users)
+    return takers if all(taker.target == aten.conv2d.default for taker in takers) else []
+
+
+def _channels_to_add(graph: _Constants, node: fx.Node, takers: Sequence[fx.Node]) -> int:
+    """The zero channels that the output gets, which some convolutions take through a ReLU."""
+    weights = [(weight, groups) for weight, _, groups in map(graph.conv, [node, *takers])]
+    if not takers or not all(_can_be_filled(weight, groups) for weight, groups in weights):
+        return 0
+    channels = len(weights[0][0])
+    added = -channels % WIDTH
+    leads_to_3x3 = any(weight.shape[-1] > 1 for weight, _ in weights[1:])
+    return 0 if leads_to_3x3 and added >= channels else added
+
+
+def _can_be_filled(weight: Tensor, groups: int) -> bool:
+    """Whether zero channels make no convolution of many channels one of far more products."""
+    narrow = weight.shape[1]
+    same_width = len(weight) == groups * narrow
+    fits = 1 < narrow < WIDTH and WIDTH % narrow == 0
+    return groups == 1 or (fits and (same_width or groups * narrow <= 4 * WIDTH))
+
+
+def _groups_when_joined(weight: Tensor, groups: int, before: int, after: int) -> int:
+    """The most groups of whole vectors; without zero channels, those of up to WIDTH channels."""
+    narrow, out = weight.shape[1], len(weight) // groups
+    if groups == 1 or narrow == 1 or narrow >= WIDTH:  # engines have depthwise ones of their own
+        return groups
+    inputs, outputs = groups * narrow + before, len(weight) + after
+    for joined in range(inputs // WIDTH, 1, -1):
+        whole = inputs % (joined * WIDTH) == outputs % (joined * WIDTH) == 0
+        if whole and inputs // joined % narrow == 0 and outputs == inputs // narrow * out:
+            return joined
+    if before or after:
+        return 1
+    return min(g for g in range(1, groups + 1) if groups % g == 0 and groups // g * narrow <= WIDTH)
+
+
+def _dense(weight: Tensor, groups: int) -> Tensor:
+    """The weight of a grouped convolution as that of an undivided one, with zeros."""
+    every = torch.arange(groups)
+    out, narrow, *sides = weight.shape
+    dense = weight.new_zeros(groups, out // groups, groups, narrow, *sides)
+    dense[every, :, every] = weight.view(groups, out // groups, narrow, *sides)
+    return dense.flatten(2, 3).flatten(0, 1)
+
+
+def _in_groups(dense: Tensor, groups: int) -> Tensor:
+    """The reverse: the weight of a convolution in groups, without what lies between them."""
+    every = torch.arange(groups)
+    out, inputs, *sides = dense.shape
+    blocks = dense.view(groups, out // groups, groups, inputs // groups, *sides)
+    return blocks[every, :, every].flatten(0, 1)
 
 
 def widen_by_convolution(graph: _Constants) -> None:
@@ -201,16 +240,3 @@ def _widened(node: fx.Node) -> tuple[Any, int, int, int]:
 
 def _width(features: Any) -> int:
     return int(features.meta["val"].shape[1])
-
-
-def _leads_to_convolutions(graph: _Constants, node: fx.Node) -> bool:
-    """Whether only a ReLU takes the output, and only undivided convolutions that ReLU's."""
-    users = list(node.users)
-    return (
-        len(users) == 1
-        and users[0].target in (aten.relu.default, aten.relu_.default)
-        and all(
-            user.target == aten.conv2d.default and graph.conv(user)[2] == 1
-            for user in users[0].users
-        )
-    )
