@@ -206,6 +206,8 @@ def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, exp
         ("seeds: [1, 2]", "seeds: []", "seeds", "at least one"),
         ("points: [", "points: [i-resnext, ", "figures.fig4a.points.0", "this one has 4"),
         ("lines: [", "lines: [resnet-8, ", "figures.fig4a.lines.0", "this one has 1"),
+        ("lines: [", "lines: [msdnet, ", "figures.fig4a.lines.3", "'msdnet' is shown already"),
+        ("points: [", "points: [resnet-8, ", "figures.fig4a.points.1", "'resnet-8' is shown"),
         ("kind: budget", "kind: budget\n    z: 1", "figures.fig4a.z", "choose from kind, dataset"),
         ("kind: budget", "kind: budget\n    x: flops", "figures.fig4a.x", "'all_ops'"),
         ("kind: budget", "kind: budget\n    seeds: [3]", "figures.fig4a.seeds.0", "none of [1, 2]"),

@@ -1,6 +1,7 @@
 """The verbs for trained networks."""
 
 import json
+from dataclasses import asdict
 
 import matplotlib.figure
 import pandas as pd
@@ -8,8 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from anyslice.cli.main import main
+from anyslice.costs.machine import this_machine
 from anyslice.figures import latency as latency_figure
 from anyslice.predict import latency
+from anyslice.predict.latency import TimedWay
+
+TIMED = TimedWay("run", "MSDNet", 1, 10**6, 9.0, 1, "torch", 1.0, 0.9, 1.1, 9)
 
 
 def call(*arguments):
@@ -100,15 +105,26 @@ def test_latency_times_every_subnetwork_and_draws_it(folder_of, tmp_path, monkey
 
 
 def test_latency_names_the_threads_that_it_was_told_to_use(folder_of, monkeypatch):
-    monkeypatch.setattr(latency, "compare_with_eager", lambda *a: [{"milliseconds": 1.0}])
+    monkeypatch.setattr(latency, "compare_with_eager", lambda *a: [TIMED])
     options = ("--engine", "torch", "--batch", "1", "--threads", "2", "--json")
     result = call("latency", folder_of("i-resnext"), *options)
     assert json.loads(result.output)["machine"]["threads"] == 2
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"machine": {"cores": 2}, "rows": []}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{}",
+        "[]",
+        "no JSON",
+        {"machine": asdict(this_machine()), "rows": []},
+        {"machine": {"cores": 2}, "rows": [asdict(TIMED)]},
+        {"machine": asdict(this_machine()), "rows": [{"milliseconds": 1.0}]},
+    ],
+)
 def test_latency_names_a_file_that_it_did_not_write(tmp_path, content):
-    (tmp_path / "other.json").write_text(content)
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / "other.json").write_text(text)
     result = call("latency", "--measured", tmp_path / "other.json")
     assert result.exit_code == 1
     assert "other.json is not what `anyslice latency RUN... --output` writes" in result.output
@@ -116,9 +132,7 @@ def test_latency_names_a_file_that_it_did_not_write(tmp_path, content):
 
 def test_times_below_a_millisecond_are_numbers_without_a_prefix(tmp_path, monkeypatch):
     rows = [
-        {"run": "r", "family": "MSDNet", "subnetwork": k, "macs": 10**6 * k, "error": 9.0 - k}
-        | {"batch": 1, "engine": engine, "milliseconds": 0.1 * k, "rounds": 9}
-        | {"lower_quartile": 0.1 * k, "upper_quartile": 0.1 * k}
+        TimedWay("r", "MSDNet", k, 10**6 * k, 9.0 - k, 1, engine, 0.1 * k, 0.1 * k, 0.1 * k, 9)
         for k in (1, 5)
         for engine in ("torch", "eager", "all exits")
     ]
@@ -130,8 +144,7 @@ def test_times_below_a_millisecond_are_numbers_without_a_prefix(tmp_path, monkey
         labels[:] = [[t.get_text() for t in axes.get_xticklabels()] for axes in figure.axes]
 
     monkeypatch.setattr(matplotlib.figure.Figure, "savefig", look)
-    machine = {"cpu": "a CPU", "threads": 1, "cores": 2, "torch": "2"}
-    latency_figure.draw(pd.DataFrame(rows), machine, tmp_path / "latency.pdf")
+    latency_figure.draw(pd.DataFrame(rows), this_machine(), tmp_path / "latency.pdf")
     macs, milliseconds = labels
     assert {"1 M", "2 M", "5 M"} <= set(macs)
     assert {"0.1", "0.2", "0.5"} <= set(milliseconds)

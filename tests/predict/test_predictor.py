@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from released import MODELS
 
+from anyslice.costs.machine import this_machine
 from anyslice.costs.macs import cost_of
 from anyslice.errors import AnysliceError
 from anyslice.predict import AnytimePredictor, BudgetError, ImageError, cache
@@ -427,7 +428,7 @@ def test_times_are_measured_once_for_each_machine_threads_and_engine(folder_of, 
     assert len(measured) == 1
     assert table(batch=2).batch == 2
     torch.set_num_threads(2)
-    assert table().machine["threads"] == 2
+    assert table().machine.threads == 2
     assert len(measured) == 3
 
 
@@ -437,17 +438,17 @@ def test_times_are_kept_under_the_threads_that_ran(folder_of, monkeypatch):
     from anyslice.predict import latency
 
     def measure(network, engine, batch):
-        return LatencyTable(engine.name, latency.machine_of(engine), batch, 1, (), ())
+        return LatencyTable(engine.name, this_machine(engine.threads), batch, 1, (), ())
 
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(latency, "measure", measure)
     for engine, threads in {"torch": 2, "onnxruntime": 1}.items():
         predictor = AnytimePredictor.load(folder_of("i-resnext"), engine=engine, threads=1)
-        assert predictor.latency(batch=3).machine["threads"] == 1
+        assert predictor.latency(batch=3).machine.threads == 1
         torch.set_num_threads(2)
-        assert predictor.latency(batch=3).machine["threads"] == threads
+        assert predictor.latency(batch=3).machine.threads == threads
         ours = AnytimePredictor.load(folder_of("i-resnext"), engine=engine)
-        assert ours.latency(batch=3).machine["threads"] == 2
+        assert ours.latency(batch=3).machine.threads == 2
 
 
 def test_other_code_uses_nothing_that_was_kept(tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ def bench(
     import torch
 
     from anyslice.costs import bench as benchmark
-    from anyslice.costs.machine import machine_line, this_machine
+    from anyslice.costs.machine import this_machine
     from anyslice.files import write_json
     from anyslice.memory import keep_freed_memory
 
@@ -70,7 +70,7 @@ def bench(
         _bench_gpu(sizes, output, together)
         return
     speeds = {}
-    click.echo(machine_line(this_machine()))
+    click.echo(this_machine())
     click.echo(benchmark.HEADER)
     for name, size in sizes.items():
         speeds[name] = benchmark.measure(*size, rounds)

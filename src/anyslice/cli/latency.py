@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options
+
+if TYPE_CHECKING:
+    from anyslice.predict.latency import TimedWay
 
 
 @click.command()
@@ -51,46 +54,36 @@ def latency(
     runs it: MSDNet always computes all its exits there. Times are medians, with quartiles.
     """
     import json
+    from dataclasses import asdict
 
     import pandas as pd
 
-    from anyslice.costs.machine import machine_line, this_machine
+    from anyslice.costs.machine import this_machine
     from anyslice.files import write_json
+    from anyslice.predict.latency import Comparison, read_comparison
 
     if bool(runs) == bool(measured):
         raise click.UsageError("give folders of trained networks, or --measured")
     if measured:
-        found = _read(measured)
+        found = read_comparison(measured)
     else:
         rows = _measure(runs, batches, **execution)
-        found = {"machine": this_machine(), "rows": rows}  # after --threads was heeded
+        found = Comparison(this_machine(), tuple(rows))  # after --threads was heeded
     if output:
-        write_json(output, found)
-    table = pd.DataFrame(found["rows"])
+        write_json(output, asdict(found))
+    table = pd.DataFrame(found.rows)
     if figure:
         from anyslice.figures.latency import draw
 
-        draw(table, found["machine"], figure)
+        draw(table, found.machine, figure)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(asdict(found), indent=2))
         return
-    click.echo(machine_line(found["machine"]))
+    click.echo(found.machine)
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    from anyslice.errors import AnysliceError
-    from anyslice.files import read_json
-
-    found = read_json(path)
-    if not isinstance(found, dict) or not (found.get("machine") and found.get("rows")):
-        raise AnysliceError(f"{path} is not what `anyslice latency RUN... --output` writes")
-    return found
-
-
-def _measure(
-    runs: Sequence[Path], batches: Sequence[int], **execution: Any
-) -> list[dict[str, Any]]:
+def _measure(runs: Sequence[Path], batches: Sequence[int], **execution: Any) -> list[TimedWay]:
     from anyslice.predict import AnytimePredictor
     from anyslice.predict.latency import compare_with_eager
 

@@ -207,6 +207,11 @@ def _contradictions(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem
         case LevelsFigure() if not runs[figure.run].hierarchy:
             yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
         case BudgetFigure() | PropertiesFigure():
+            seen: set[str] = set()
+            for key, run in figure.roles.items():
+                if run in seen and key.startswith(("lines.", "points.")):
+                    yield key, f"{run!r} is shown already"
+                seen.add(run)
             for key, network in networks.items():
                 K = network.subnetworks
                 if key.startswith("lines.") and K == 1:

@@ -200,7 +200,7 @@ def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
 def as_json(speeds: Mapping[str, Speed]) -> dict[str, Any]:
     """What results/bench.json holds."""
     return {
-        "machine": this_machine(),
+        "machine": asdict(this_machine()),
         "batch": BATCH,
         "image": [3, IMAGE_SIZE, IMAGE_SIZE],
         "training_macs": "3 x forward_macs an image",

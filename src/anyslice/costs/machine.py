@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -26,17 +25,34 @@ def cpu_model() -> str:
     return next(models, platform.processor() or "unknown")
 
 
-def this_machine() -> dict[str, Any]:
-    """The CPU as this process uses it, for the record of what was measured on it."""
-    return {
-        "cpu": cpu_model(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
+@dataclass(frozen=True)
+class Machine:
+    """What something was measured on.
+
+    Attributes:
+        cpu: its model.
+        instructions: that PyTorch uses.
+        cores: that there are.
+        threads: that were used.
+        torch: the version.
+    """
+
+    cpu: str
+    instructions: str
+    cores: int | None
+    threads: int
+    torch: str
+
+    def __str__(self) -> str:
+        return f"{self.cpu}, {self.threads} of {self.cores} threads, torch {self.torch}"
 
 
-def machine_line(machine: Mapping[str, Any]) -> str:
-    """What `this_machine` gave, in a line."""
-    return "{cpu}, {threads} of {cores} threads, torch {torch}".format(**machine)
+def this_machine(threads: int | None = None) -> Machine:
+    """The CPU as this process uses it, by PyTorch's threads unless told otherwise."""
+    return Machine(
+        cpu=cpu_model(),
+        instructions=torch.backends.cpu.get_cpu_capability(),
+        cores=os.cpu_count(),
+        threads=threads or torch.get_num_threads(),
+        torch=torch.__version__,
+    )

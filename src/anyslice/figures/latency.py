@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -12,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator
 
 from anyslice.config.families import labelled
+from anyslice.costs.machine import Machine
 from anyslice.figures.curves import COSTS, legend_right, log_axis
 from anyslice.figures.style import ERROR_LABEL, PAGE, Face, pdf_and_png, print_style, save
 
@@ -19,7 +18,7 @@ OTHER_WAYS = {"eager": "--", "all exits": ":"}
 """The lines of other ways to run a network; the engine's own is solid."""
 
 
-def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
+def draw(table: pd.DataFrame, machine: Machine, path: Path) -> None:
     """Draw the rows of `predict.latency.compare_with_eager`: <path> as .pdf and .png.
 
     There is a row per run, sub-network, batch and way to run it; `path` is that of either file.
@@ -42,9 +41,9 @@ def draw(table: pd.DataFrame, machine: Mapping[str, Any], path: Path) -> None:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         legend_right(panels[-1])
         notes = (
-            f"solid: {engine}; dashed: eager PyTorch {machine['torch']}; dotted: eager, all exits; "
+            f"solid: {engine}; dashed: eager PyTorch {machine.torch}; dotted: eager, all exits; "
             f"medians of {table.rounds.min()} interleaved rounds or more, bars: quartiles; "
-            f"{machine['cpu']}, {machine['threads']} of {machine['cores']} threads"
+            f"{machine.cpu}, {machine.threads} of {machine.cores} threads"
         )
         Face("Error against MACs and against measured time", notes).put_on(figure)
         save(figure, *pdf_and_png(path.with_suffix("")))

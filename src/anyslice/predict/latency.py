@@ -8,16 +8,18 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
+from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Annotated
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from anyslice.costs.bench import take_turns
-from anyslice.costs.machine import this_machine
+from anyslice.costs.machine import Machine, this_machine
 from anyslice.costs.macs import is_interruptible
+from anyslice.errors import AnysliceError
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.predict.cache import cached_path, keep_cached, read_cached
 from anyslice.predict.engine import Engine, Features
@@ -50,7 +52,7 @@ class LatencyTable:
 
     Attributes:
         engine: with its version.
-        machine: CPU, instructions, cores, threads.
+        machine: with the engine's threads.
         batch: images of a call.
         rounds: how often everything was timed, in turns.
         subnetworks: of sub-network 1 ... K by itself.
@@ -59,7 +61,7 @@ class LatencyTable:
     """
 
     engine: str
-    machine: dict[str, str | int]
+    machine: Machine
     batch: int
     rounds: int
     subnetworks: tuple[Latency, ...]
@@ -77,7 +79,7 @@ def latency_table(
         weights: their SHA-256.
         batch: images of a call.
     """
-    here = machine_of(engine)
+    here = asdict(this_machine(engine.threads))
     facts = {"weights": weights, "engine": engine.name, "machine": here, "batch": batch}
     path = cached_path("latency", facts, ".json")
     kept = read_cached(path)
@@ -88,18 +90,13 @@ def latency_table(
     return table
 
 
-def machine_of(engine: Engine) -> dict[str, Any]:
-    """See `this_machine`, with the engine's threads."""
-    return this_machine() | {"threads": engine.threads}
-
-
 def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable:
     """Time all sub-networks and steps."""
     rounds, found = time_in_turns(actions_of(network, engine, zeros(network, batch)))
     names = range(1, network.K + 1)
     return LatencyTable(
         engine=engine.name,
-        machine=machine_of(engine),
+        machine=this_machine(engine.threads),
         batch=batch,
         rounds=rounds,
         subnetworks=tuple(found[f"subnetwork {k}"] for k in names),
@@ -169,7 +166,59 @@ class Slowdown:
         return max([1.0, *sorted(self._ratios)[:-left_out][-1:]])
 
 
-def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class TimedWay:
+    """What a sub-network takes in one way to run it; a row of `anyslice latency`.
+
+    Attributes:
+        run: its name.
+        family: of the network, as figures name it.
+        subnetwork: 1 ... K.
+        macs: multiply-adds of an image.
+        error: on the test images, in percent, of the finest labels.
+        batch: images of a call.
+        engine: its name, "eager" or "all exits".
+        milliseconds: the median over the rounds.
+        lower_quartile, upper_quartile: likewise.
+        rounds: how often it was timed.
+    """
+
+    run: str
+    family: str
+    subnetwork: int
+    macs: int
+    error: float
+    batch: int
+    engine: str
+    milliseconds: float
+    lower_quartile: float
+    upper_quartile: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `anyslice latency` measures, and on what."""
+
+    machine: Machine
+    rows: Annotated[tuple[TimedWay, ...], Field(min_length=1)]
+
+
+def read_comparison(path: Path) -> Comparison:
+    """What `anyslice latency --output` wrote.
+
+    Raises:
+        AnysliceError: if it is something else.
+    """
+    try:
+        return TypeAdapter(Comparison).validate_json(path.read_bytes())
+    except ValidationError:
+        raise AnysliceError(
+            f"{path} is not what `anyslice latency RUN... --output` writes"
+        ) from None
+
+
+def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[TimedWay]:
     """One row for each sub-network and way to run it, all timed in turns, each warm.
 
     "eager" is what public code does: PyTorch's modules called one by one. "all exits" is what the
@@ -195,19 +244,19 @@ def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[dict
         }
         for way, latency in ways.items():
             rows.append(
-                {
-                    "run": run.name,
-                    "family": run.family,
-                    "subnetwork": k,
-                    "macs": run.deployment.macs[k - 1],
-                    "error": run.test_error[k - 1][0],
-                    "batch": batch,
-                    "engine": way,
-                    "milliseconds": latency.median,
-                    "lower_quartile": latency.quartiles[0],
-                    "upper_quartile": latency.quartiles[1],
-                    "rounds": rounds,
-                }
+                TimedWay(
+                    run=run.name,
+                    family=run.family,
+                    subnetwork=k,
+                    macs=run.deployment.macs[k - 1],
+                    error=run.test_error[k - 1][0],
+                    batch=batch,
+                    engine=way,
+                    milliseconds=latency.median,
+                    lower_quartile=latency.quartiles[0],
+                    upper_quartile=latency.quartiles[1],
+                    rounds=rounds,
+                )
             )
     return rows
 
