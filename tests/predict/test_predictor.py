@@ -499,7 +499,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder_of, monkeypatch, 
         ({"engine": "pytorch"}, "engine=pytorch: choose from auto, onnxruntime, torch"),
         ({"device": "gpu"}, "device gpu cannot be used"),
         ({"device": "cuda:99"}, "device cuda:99 cannot be used"),
-        ({"threads": 0}, "threads=0: at least 1"),
+        ({"threads": 0}, "threads=0: 1 to"),
+        ({"threads": 100_000}, "can be used on this machine"),
     ],
 )
 def test_an_engine_or_device_that_is_not_there_is_refused(folder_of, choice, message):

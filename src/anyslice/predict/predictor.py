@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -111,12 +112,14 @@ class AnytimePredictor:
 
         Raises:
             RunFolderError: if it is no such folder or damaged.
-            AnysliceError: if the engine or device is not there, or they do not go together.
+            AnysliceError: if the engine, the device or so many cores are not there, or engine and
+                device do not go together.
         """
         run = load_run(Path(folder))
         if threads is not None:
-            if threads < 1:
-                raise AnysliceError(f"threads={threads}: at least 1 is needed")
+            cores = os.cpu_count() or threads
+            if not 1 <= threads <= cores:
+                raise AnysliceError(f"threads={threads}: 1 to {cores} can be used on this machine")
             torch.set_num_threads(threads)
         return cls(run, make_engine(run, engine, usable(device)))
 
