@@ -84,6 +84,7 @@ def test_the_metadata_are_enough_to_use_a_file(exported, predictor_of):
     assert json.loads(facts["class_names"])[-1] == "Ankle boot"
     assert json.loads(facts["images"])["mean"] == list(run.deployment.images.mean)
     assert json.loads(facts["images"])["size"] == 16
+    assert facts["pixels"].startswith("grey, 0 ... 255 divided by 255")
     assert json.loads(facts["levels"])[1]["names"] == list(run.deployment.levels[1].names)
     assert json.loads(facts["macs"]) == run.deployment.macs[1]
     assert facts["run"] == run.name

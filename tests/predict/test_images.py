@@ -135,6 +135,7 @@ def test_the_central_square_is_seen():
         (torch.zeros(1, 3, 16, 16), r"float32 \(N, 1, 16, 16\), not float32 \(1, 3, 16, 16\)"),
         (torch.zeros(1, 1, 224, 224), r"not float32 \(1, 1, 224, 224\)"),
         (torch.zeros(0, 1, 16, 16), "no image"),
+        (torch.full((1, 1, 16, 16), float("nan")), "finite numbers only"),
         ([], "no image"),
         ([None], "not NoneType"),
         (None, "not NoneType"),

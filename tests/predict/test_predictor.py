@@ -182,6 +182,7 @@ def test_on_a_machine_that_became_slow_deadlines_are_still_met(with_times, image
         return logits
 
     monkeypatch.setattr(predictor.engine, "subnetwork", slow)
+    predictor.prepare()
     answers = [predictor.predict(images[:1], deadline=160)[0] for _ in range(6)]
     assert [(a.subnetwork, a.late > 0) for a in answers] == [(4, True)] * 2 + [(2, False)] * 4
 
@@ -191,9 +192,10 @@ def test_on_a_machine_that_became_slow_deadlines_are_still_met(with_times, image
 def test_what_an_engine_does_once_is_done_before_time_counts(
     with_times, images, monkeypatch, name, recording
 ):
-    """Its times may be kept from another day, when it loads its networks at the first call.
+    """Not in a call without a deadline; with one, only what `prepare` has done is not counted.
 
-    On a GPU it records its kernels at the first call with each number of images.
+    Times may be kept from another day, and networks loaded at the first call; on a GPU kernels are
+    recorded at the first call with each number of images.
     """
     predictor = with_times(name, [1, 2, 3, 4])
     done, clock = set(), [0.0]
@@ -215,7 +217,12 @@ def test_what_an_engine_does_once_is_done_before_time_counts(
     monkeypatch.setattr(predictor.engine, "recording", recording)
     for part in ("subnetwork", "step"):
         monkeypatch.setattr(predictor.engine, part, slow_at_first(part))
+    assert predictor.predict(images[:1], subnetwork=1)[0].milliseconds == 0
+    unprepared = predictor.predict(images[:1], deadline=3)[0]
+    assert unprepared.late == pytest.approx(unprepared.milliseconds - 3)
+    assert unprepared.milliseconds >= 600
     for some in (images[:1], images[:3]):
+        predictor.prepare(len(some))
         for deadline in (0.001, 3, 10_000):
             assert predictor.predict(some, deadline=deadline)[0].milliseconds == 0
 
@@ -335,6 +342,11 @@ def test_an_accuracy_that_nothing_reaches_is_an_error_or_a_warning(predictor_of,
         ({"macs": 1e6, "deadline": 3}, "one budget, not macs and deadline"),
         ({"macs": 0}, "macs=0: a budget is more than 0"),
         ({"deadline": -1}, "deadline=-1: a budget is more than 0"),
+        ({"macs": "5"}, "macs='5': a number is needed"),
+        ({"milliseconds": [5]}, r"milliseconds=\[5\]: a number is needed"),
+        ({"confidence": "0.9"}, "confidence='0.9': a number is needed"),
+        ({"accuracy": True}, "accuracy=True: a number is needed"),
+        ({"subnetwork": 1.0}, "subnetwork=1.0: a whole number is needed"),
         ({"milliseconds": float("nan")}, "milliseconds=nan"),
         ({"confidence": 90}, r"confidence=90 must be in 0 \.\.\. 1"),
         ({"accuracy": 0}, "accuracy=0 must be in"),
@@ -479,7 +491,8 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(cache.Path, "home", no_home)
     path = cache.cached_path("onnx", {"weights": "some"}, ".onnx")
-    cache.keep_cached(path, b"a model")
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        cache.keep_cached(path, b"a model")
     assert cache.read_cached(path) is None
 
 
@@ -490,7 +503,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder_of, monkeypatch, 
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     predictor = AnytimePredictor.load(folder_of("i-resnext"), engine="torch")
-    assert len(predictor.latency().subnetworks) == 4
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        assert len(predictor.latency().subnetworks) == 4
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ def predict(
     from anyslice.predict import AnytimePredictor
 
     predictor = AnytimePredictor.load(run, engine=engine, device=device, threads=threads)
+    if budgets["deadline"] is not None:
+        predictor.prepare()
     rows = []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)

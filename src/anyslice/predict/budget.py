@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -27,15 +28,25 @@ def check_budgets(**budgets: float | None) -> None:
     given = [name for name, value in budgets.items() if value is not None]
     if len(given) > 1:
         raise AnysliceError(f"give one budget, not {' and '.join(given)}")
+    check_number("subnetwork", budgets["subnetwork"], whole=True)
     for name in ("macs", "milliseconds", "deadline"):
         value = budgets[name]
+        check_number(name, value)
         if value is not None and not value > 0:
             raise AnysliceError(f"{name}={value}: a budget is more than 0")
     check_share("confidence", budgets["confidence"])
 
 
+def check_number(name: str, value: object, *, whole: bool = False) -> None:
+    """Raise AnysliceError unless it is a number, or a whole one, if it is given at all."""
+    fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if value is not None and not fits:
+        raise AnysliceError(f"{name}={value!r}: a {'whole ' * whole}number is needed")
+
+
 def check_share(name: str, share: float | None) -> None:
     """Raise AnysliceError unless it is in 0 ... 1."""
+    check_number(name, share)
     if share is not None and not 0 < share <= 1:
         raise AnysliceError(f"{name}={share} must be in 0 ... 1, for example 0.9")
 

@@ -6,9 +6,12 @@ each level. The features between two steps are its own; it can pick rows of them
 
 from __future__ import annotations
 
+import os
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -26,6 +29,9 @@ EngineName = Literal["auto", "onnxruntime", "torch"]
 Part = Literal["subnetwork", "step"]
 LevelLogits = tuple[npt.NDArray[np.float32], ...]
 Features = Sequence[Any]
+
+if hasattr(os, "register_at_fork"):  # its threads do not survive a fork: it would wait for them
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class Engine(ABC):
@@ -62,7 +68,7 @@ class Engine(ABC):
 
 
 class TorchEngine(Engine):
-    """PyTorch; on a GPU by CUDA graphs, one for each number of images.
+    """PyTorch; on a GPU by CUDA graphs, one for each number of images, by one thread at a time.
 
     Args:
         network: in eval mode.
@@ -72,26 +78,32 @@ class TorchEngine(Engine):
     def __init__(self, network: AnytimeNetwork, device: torch.device) -> None:
         self.name = f"torch {torch.__version__} {device.type}"
         self.device = device
-        network = network.to(device)
+        self._network = network = network.to(device)
         self.recording = device.type == "cuda"
+        self._alone = threading.Lock() if self.recording else nullcontext()
         run = CudaGraphs if self.recording else lambda module: module
         self._subnetwork = lru_cache(maxsize=None)(
             lambda k: run(network.dense_subnetwork(k).to(device).eval())
         )
         self._steps = lru_cache(maxsize=None)(lambda: [run(step) for step in network.steps()])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._network, self.device)
+
     @torch.inference_mode()
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
         """See Engine."""
-        return _as_arrays(self._subnetwork(k)(images.to(self.device)))
+        with self._alone:
+            return _as_arrays(self._subnetwork(k)(images.to(self.device)))
 
     @torch.inference_mode()
     def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
         """See Engine."""
-        logits, *left = self._steps()[k - 1](images.to(self.device), *before)
-        if self.recording:  # other images may be refined before these go on
-            left = [feature.clone() for feature in left]
-        return _as_arrays(logits), left
+        with self._alone:
+            logits, *left = self._steps()[k - 1](images.to(self.device), *before)
+            if self.recording:  # other images may be refined before these go on
+                left = [feature.clone() for feature in left]
+            return _as_arrays(logits), left
 
     def select(self, features: Features, rows: Sequence[int]) -> Features:
         """See Engine."""
@@ -140,16 +152,18 @@ class OnnxEngine(Engine):
     """
 
     def __init__(self, model: Callable[[Part, int], bytes], threads: int) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         self.name = f"onnxruntime {onnxruntime.__version__}"
-        self._threads = threads
+        self._model, self._threads = model, threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
 
-        def load(part: Part, k: int) -> tuple[Any, list[str], int]:
-            """Of a model what runs it, the names of its inputs, and how many logits it gives."""
+        def load(part: Part, k: int, process: int) -> tuple[Any, list[str], int]:
+            """Of a model what runs it, the names of its inputs, and how many logits it gives.
+
+            In each process anew, since ONNX Runtime's threads do not survive a fork.
+            """
             session = onnxruntime.InferenceSession(
                 model(part, k), options, providers=["CPUExecutionProvider"]
             )
@@ -161,6 +175,9 @@ class OnnxEngine(Engine):
 
         self._load = lru_cache(maxsize=None)(load)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._model, self._threads)
+
     @property
     def threads(self) -> int:
         """See Engine; what PyTorch was told later changes nothing here."""
@@ -168,12 +185,12 @@ class OnnxEngine(Engine):
 
     def subnetwork(self, k: int, images: Tensor) -> LevelLogits:
         """See Engine."""
-        run, _, _ = self._load("subnetwork", k)
+        run, _, _ = self._load("subnetwork", k, os.getpid())
         return tuple(run(None, {"images": images.contiguous().numpy(force=True)}))
 
     def step(self, k: int, images: Tensor, before: Features) -> tuple[LevelLogits, Features]:
         """See Engine."""
-        run, names, D = self._load("step", k)
+        run, names, D = self._load("step", k, os.getpid())
         values = [images.contiguous().numpy(force=True), *before]
         found = run(None, dict(zip(names, values[-len(names) :], strict=True)))
         return tuple(found[:D]), found[D:]
@@ -181,6 +198,14 @@ class OnnxEngine(Engine):
     def select(self, features: Features, rows: Sequence[int]) -> Features:
         """See Engine."""
         return [feature[rows] for feature in features]
+
+
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, told not to send usage data, which its builds for Linux do since 1.29."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def onnx_is_installed() -> bool:

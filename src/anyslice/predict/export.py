@@ -17,7 +17,7 @@ from anyslice.errors import AnysliceError
 from anyslice.files import write_atomically
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
-from anyslice.predict.engine import Part
+from anyslice.predict.engine import Part, import_onnxruntime
 from anyslice.predict.lowering import batch_shapes, lower
 from anyslice.predict.run_folder import TrainedRun
 
@@ -90,6 +90,7 @@ def module_of(network: AnytimeNetwork, part: Part, k: int) -> tuple[nn.Module, t
 def metadata_of(run: TrainedRun, part: Part, k: int) -> dict[str, str]:
     """What a model says of itself; lists and mappings as JSON."""
     deployment = run.deployment
+    colours = "RGB" if deployment.images.channels == 3 else "grey"
     spent = deployment.macs if part == "subnetwork" else deployment.cumulative_macs
     facts: dict[str, Any] = {
         "run": run.name,
@@ -100,6 +101,7 @@ def metadata_of(run: TrainedRun, part: Part, k: int) -> dict[str, str]:
         "class_names": deployment.levels[0].names,
         "levels": [asdict(level) for level in deployment.levels],
         "images": asdict(deployment.images),
+        "pixels": f"{colours}, 0 ... 255 divided by 255, minus mean, divided by std",
         "validation_accuracy": run.accuracy[k - 1],
     }
     return {
@@ -114,9 +116,9 @@ def check_file(run: TrainedRun, part: Part, k: int, path: Path) -> None:
     Raises:
         AnysliceError: if an output differs by more than TOLERANCE of the largest value.
     """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(
+        path.read_bytes(), providers=["CPUExecutionProvider"]
+    )
     module, arguments = module_of(run.network, part, k)
     names = {place.name for place in session.get_inputs()}
     for count in (1, 2):

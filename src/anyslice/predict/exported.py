@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from typing import get_args
 
 import torch
 
 from anyslice.errors import AnysliceError
-from anyslice.predict.cache import cached_path, keep_cached, read_cached
+from anyslice.predict.cache import cached_path, kept_or_made
 from anyslice.predict.engine import (
     Engine,
     EngineName,
@@ -21,9 +20,6 @@ from anyslice.predict.engine import (
     require_onnx,
 )
 from anyslice.predict.run_folder import TrainedRun
-
-_EXPORTING = threading.Lock()
-"""PyTorch's exporter breaks where two threads export at once."""
 
 
 def usable(device: str | torch.device) -> torch.device:
@@ -65,10 +61,7 @@ def _exported(run: TrainedRun, part: Part, k: int) -> bytes:
         "exporter": exporter(),
         part: k,
     }
-    path = cached_path("onnx", facts, ".onnx")
-    with _EXPORTING:
-        kept = read_cached(path)
-        if kept is None:
-            kept = program_of(run, part, k).model_proto.SerializeToString()
-            keep_cached(path, kept)
-    return kept
+    return kept_or_made(
+        cached_path("onnx", facts, ".onnx"),
+        lambda: program_of(run, part, k).model_proto.SerializeToString(),
+    )

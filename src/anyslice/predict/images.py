@@ -57,6 +57,8 @@ def _checked(images: Tensor, format: ImageFormat) -> Tensor:
         )
     if not len(images):
         raise ImageError("there is no image: give at least one")
+    if not images.isfinite().all():
+        raise ImageError("a tensor of normalised images must have finite numbers only")
     return images
 
 

@@ -21,7 +21,7 @@ from anyslice.costs.machine import Machine, this_machine
 from anyslice.costs.macs import is_interruptible
 from anyslice.errors import AnysliceError
 from anyslice.networks.base import AnytimeNetwork
-from anyslice.predict.cache import cached_path, keep_cached, read_cached
+from anyslice.predict.cache import cached_path, kept_or_made
 from anyslice.predict.engine import Engine, Features
 from anyslice.predict.run_folder import TrainedRun
 
@@ -82,12 +82,10 @@ def latency_table(
     here = asdict(this_machine(engine.threads))
     facts = {"weights": weights, "engine": engine.name, "machine": here, "batch": batch}
     path = cached_path("latency", facts, ".json")
-    kept = read_cached(path)
-    if kept is not None:
-        return TypeAdapter(LatencyTable).validate_json(kept)
-    table = measure(network, engine, batch)
-    keep_cached(path, json.dumps(asdict(table), indent=2).encode())
-    return table
+    table = kept_or_made(
+        path, lambda: json.dumps(asdict(measure(network, engine, batch)), indent=2).encode()
+    )
+    return TypeAdapter(LatencyTable).validate_json(table)
 
 
 def measure(network: AnytimeNetwork, engine: Engine, batch: int) -> LatencyTable:

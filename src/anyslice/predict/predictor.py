@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from anyslice.costs.macs import is_interruptible
 from anyslice.errors import AnysliceError
+from anyslice.predict.batches import LARGEST_BATCH, in_batches, joined, measured_batch
 from anyslice.predict.budget import (
     Below,
     attempts,
@@ -39,9 +40,6 @@ from anyslice.predict.latency import (
 from anyslice.predict.run_folder import TrainedRun, load_run
 from anyslice.taxonomy.labels import spoken_names
 
-LARGEST_BATCH = 64
-"""Images of one call of the network; more are taken in several."""
-
 
 @dataclass(frozen=True)
 class Prediction:
@@ -55,7 +53,7 @@ class Prediction:
         subnetwork: that gave the answer, 1 ... K.
         macs: multiply-adds really spent on this image.
         milliseconds: until the answer was there; without a deadline that of the network alone, with
-            one from the call on. For all images of the call together.
+            one from the call on. The same for all images of the call, but with confidence.
         late: milliseconds after the deadline; 0 if it was met or there was none.
     """
 
@@ -123,6 +121,22 @@ class AnytimePredictor:
             torch.set_num_threads(threads)
         return cls(run, make_engine(run, engine, usable(device)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.run, self.engine)
+
+    def prepare(self, images: int = 1) -> None:
+        """Do at once what calls for so many images need once: make models ready, measure times.
+
+        That takes up to a minute on a machine that has not seen the network, then about a second. A
+        call does what it needs of it itself, and if it has a deadline, is late by it.
+        """
+        self.latency(measured_batch(images))
+        for k in range(1, self.K + 1):
+            self._warm(k, images)
+        if self.interruptible:
+            self._warm(None, images)
+        self._milliseconds_of_naming(images)
+
     def latency(self, batch: int = 1) -> LatencyTable:
         """What each sub-network takes on this machine for so many images; measured if need be."""
         return self._table(batch, self.engine.threads)
@@ -172,7 +186,6 @@ class AnytimePredictor:
         check_share("accuracy", accuracy)
         check_below(below)
         if subnetwork is not None:
-            subnetwork = operator.index(subnetwork)
             self.run.network.check_k(subnetwork)
         inputs = to_input(images, self.run.deployment.images)
         if deadline is not None:
@@ -180,7 +193,7 @@ class AnytimePredictor:
         if confidence is not None:
             return self._confident(inputs, confidence, accuracy, below)
         if subnetwork is not None:
-            k = subnetwork
+            k = int(subnetwork)
         elif macs is not None:
             k = largest_within(self.run.deployment.macs, macs, "multiply-adds", below)
         elif milliseconds is not None:
@@ -188,7 +201,7 @@ class AnytimePredictor:
         else:
             k = self._cheapest(accuracy)
         level = self._level(k, accuracy, below)
-        self._prepare(k, len(inputs))
+        self._warm(k, len(inputs))
         begin = time.perf_counter()
         logits = self._run(k, inputs)
         spent = 1e3 * (time.perf_counter() - begin)
@@ -201,7 +214,7 @@ class AnytimePredictor:
         Interruptible networks (IS-ResNeXt, MSDNet, shallow networks) compute only what is new.
         """
         inputs = to_input(images, self.run.deployment.images)
-        self._prepare(None, len(inputs))
+        self._warm(None, len(inputs))
         begin = time.perf_counter()
         for k, logits in self._refined(inputs):
             spent = 1e3 * (time.perf_counter() - begin)
@@ -209,17 +222,19 @@ class AnytimePredictor:
             yield self._answers(logits, 1, k, macs, spent)
 
     def _refined(self, inputs: Tensor) -> Iterator[tuple[int, LevelLogits]]:
-        features: Features = ()
+        parts = in_batches(inputs)
+        features: list[Features] = [()] * len(parts)
         for k in range(1, self.K + 1):
-            if self.interruptible:
-                logits, features = self.engine.step(k, inputs, features)
-                yield k, logits
-            else:
+            if not self.interruptible:
                 yield k, self._run(k, inputs)
+                continue
+            steps = [self.engine.step(k, *given) for given in zip(parts, features, strict=True)]
+            features = [left for _, left in steps]
+            yield k, joined([logits for logits, _ in steps])
 
-    def _prepare(self, k: int | None, images: int) -> None:
+    def _warm(self, k: int | None, images: int) -> None:
         """Have the engine ready for sub-network k, or for refinement, before time counts."""
-        self._run_once(k, images if self.engine.recording else 1)
+        self._run_once(k, min(images, LARGEST_BATCH) if self.engine.recording else 1)
 
     def _run_zeros(self, k: int | None, images: int) -> None:
         inputs = zeros(self.run.network, images)
@@ -229,15 +244,12 @@ class AnytimePredictor:
             list(self._refined(inputs))
 
     def _run(self, k: int, inputs: Tensor) -> LevelLogits:
-        if len(inputs) <= LARGEST_BATCH:
-            return self.engine.subnetwork(k, inputs)
-        found = [self.engine.subnetwork(k, part) for part in _batches(inputs)]
-        return tuple(np.concatenate(of_level) for of_level in zip(*found, strict=True))
+        return joined([self.engine.subnetwork(k, part) for part in in_batches(inputs)])
 
     def _expected(self, images: int) -> list[float]:
         """Milliseconds that each sub-network usually takes for so many images."""
         calls = -(-images // LARGEST_BATCH)
-        table = self.latency(_measured_batch(images))
+        table = self.latency(measured_batch(images))
         return [calls * latency.median for latency in table.subnetworks]
 
     def _cheapest(self, accuracy: float | None) -> int:
@@ -257,14 +269,9 @@ class AnytimePredictor:
         A sub-network by itself takes less time than the steps that lead to it, but steps can go on
         as long as there is time: they are taken where they are expected to come as far.
         """
-        begin = time.perf_counter()
-        table = self.latency(_measured_batch(len(inputs)))
+        self.prepare(len(inputs))
+        table = self.latency(measured_batch(len(inputs)))
         naming = self._milliseconds_of_naming(len(inputs))
-        for k in range(1, self.K + 1):
-            self._prepare(k, len(inputs))
-        if self.interruptible:
-            self._prepare(None, len(inputs))
-        start += time.perf_counter() - begin  # what is done once is not counted
         calls = -(-len(inputs) // LARGEST_BATCH)
         slower = self._slowdown.factor
 
@@ -305,16 +312,22 @@ class AnytimePredictor:
         self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
     ) -> list[Prediction]:
         """For each image the first answer that is probably right, or that of the full network."""
-        self._prepare(None, min(len(inputs), LARGEST_BATCH))
+        self._warm(None, len(inputs))
+        begin = time.perf_counter()
         found = [
-            self._confident_batch(part, confidence, accuracy, below) for part in _batches(inputs)
+            self._confident_batch(part, confidence, accuracy, below, begin)
+            for part in in_batches(inputs)
         ]
         return [prediction for of_part in found for prediction in of_part]
 
     def _confident_batch(
-        self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
+        self,
+        inputs: Tensor,
+        confidence: float,
+        accuracy: float | None,
+        below: Below,
+        begin: float,
     ) -> list[Prediction]:
-        begin = time.perf_counter()
         answers: dict[int, Prediction] = {}
         waiting = list(range(len(inputs)))
         features: Features = ()
@@ -336,7 +349,7 @@ class AnytimePredictor:
             spent = 1e3 * (time.perf_counter() - begin)
             given = self._answers(logits, level, k, [macs] * len(waiting), spent)
             threshold = self._threshold(k, level, confidence)
-            stays = [k < self.K and answer.probability < threshold for answer in given]
+            stays = [k < self.K and not answer.probability >= threshold for answer in given]
             rows = [row for row, stay in enumerate(stays) if stay]
             for row, answer in enumerate(given):
                 if not stays[row]:
@@ -375,12 +388,3 @@ class AnytimePredictor:
                 )
             )
         return answers
-
-
-def _batches(inputs: Tensor) -> list[Tensor]:
-    return [inputs[i : i + LARGEST_BATCH] for i in range(0, len(inputs), LARGEST_BATCH)]
-
-
-def _measured_batch(images: int) -> int:
-    """The next power of two, up to LARGEST_BATCH: times are measured for these only."""
-    return min(LARGEST_BATCH, 1 << (images - 1).bit_length())
