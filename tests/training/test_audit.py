@@ -6,7 +6,9 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from anyslice.cli.main import main
 from anyslice.config.scale import load_scale
 from anyslice.files import read_json, sha256, write_json
 from anyslice.jobs.inputs import TrainingFolders
@@ -77,6 +79,23 @@ def test_missing_data_make_nothing_outdated():
     shutil.rmtree("data")
     assert missing_data(RECORDS) == {manifest: ["table.csv"]}
     assert reasons() == []
+
+
+def test_of_one_scale_only_what_it_makes_is_listed(root):
+    """Snakemake, told to make all of these again, would make the whole study for a report."""
+    Path("params").symlink_to(root / "params")
+    errors = "results/tiny/runs/fashion-mnist-quick/{}/seed1/errors.json"
+    ours = [errors.format("i-resnext"), "results/tiny/fig3a.csv", "results/tiny/claims.md"]
+    ours += ["data/fashion-mnist-quick/manifest.json"]
+    others = [errors.format("removed"), "results/tiny/removed.csv", "results/quick/fig3a.csv"]
+    others += ["results/report.html", "results/fig3a.pdf", "data/cub/manifest.json"]
+    for path in (*ours, *others):
+        record(path, "input.csv")
+    Path("input.csv").write_text("edited")
+    options = ["verify", "--scale", str(root / "tests/scales/tiny.yaml")]
+    said = CliRunner().invoke(main, [*options, "--list"])
+    assert sorted(said.output.split()) == sorted(ours)
+    assert f"{len(ours)} files are outdated" in CliRunner().invoke(main, options).output
 
 
 def test_only_new_records_of_missing_outputs_are_forgotten():

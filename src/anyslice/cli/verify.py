@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from anyslice.cli.options import scale_option
     "--list", "only_paths", is_flag=True, help="Print only the outdated files; the status is 0."
 )
 def verify(scale: str, only_paths: bool) -> None:
-    """Compare every file with what it was made from, and every training with what is in force.
+    """Compare a scale's files with what they were made from, its trainings with what is in force.
 
     It compares contents: each input that Snakemake recorded with the file on disk, and of every
     metrics.json the parameters, data and code with those of now. What was made from data that are
@@ -28,26 +29,31 @@ def verify(scale: str, only_paths: bool) -> None:
     from anyslice.pipeline.audit import (
         RECORDS,
         changed_inputs,
+        makes,
         missing_data,
         outdated_trainings,
         read_records,
     )
 
-    found = [*changed_inputs(RECORDS), *outdated_trainings(load_scale(scale))]
+    loaded = load_scale(scale)
+    of_scale = partial(makes, loaded)
+    changed = (item for item in changed_inputs(RECORDS) if of_scale(item.path))
+    found = [*changed, *outdated_trainings(loaded)]
     if only_paths:
         for path in dict.fromkeys(item.path for item in found):
             click.echo(path)
         return
     for item in found:
         click.echo(f"{item.path} {item.reason}")
-    if missing := missing_data(RECORDS):
-        made = set(chain.from_iterable(missing.values()))
+    missing = {name: set(filter(of_scale, made)) for name, made in missing_data(RECORDS).items()}
+    if made := set(chain.from_iterable(missing.values())):
+        names = [name for name, files in missing.items() if files]
         click.echo(
             f"{len(made)} files cannot be compared with the data they were made from, which are "
-            f"not here: {', '.join(missing)}"
+            f"not here: {', '.join(names)}"
         )
     if found:
         click.echo(f"{len({item.path for item in found})} files are outdated")
         sys.exit(1)
-    there = sum(Path(path).exists() for path, _ in read_records(RECORDS))
+    there = sum(of_scale(path) and Path(path).exists() for path, _ in read_records(RECORDS))
     click.echo(f"nothing is outdated, of {there} files that Snakemake has recorded")

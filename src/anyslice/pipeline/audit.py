@@ -86,6 +86,23 @@ def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
                 yield Outdated(str(metrics), f"was trained with other {what}")
 
 
+def makes(scale: Scale, path: str) -> bool:
+    """Whether a file is one of those that a scale makes.
+
+    Copies of what was drawn last, directly in results/, are of whichever scale was used last.
+    """
+    match Path(path).parts:
+        case ["results", name, "runs" | "flops", dataset, run, *_] if name == scale.name:
+            return f"{dataset}/{run.removesuffix('.json')}" in scale.listed
+        case ["results", name, "taxonomy", file] if name == scale.name:
+            return Path(file).stem in scale.datasets
+        case ["results", name, file] if name == scale.name:
+            return Path(file).stem in {*scale.figures, "claims", "runs", "latency"}
+        case ["data", "sources", dataset, *_] | ["data", dataset, *_]:
+            return dataset in scale.datasets
+    return False
+
+
 def read_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Snakemake's records: the output's path, and what it was made from."""
     for file, output in record_files(folder):
