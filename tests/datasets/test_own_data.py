@@ -68,22 +68,30 @@ def test_the_commands_of_the_readme_lead_to_a_training(tmp_path, monkeypatch):
     (tmp_path / "params/datasets").mkdir(parents=True)
     for name in ("taxonomy", "claims.yaml"):
         (tmp_path / "params" / name).symlink_to(ROOT / "params" / name)
+    for path in (ROOT / "params/datasets").glob("fashion-*.yaml"):
+        (tmp_path / "params/datasets" / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     write_images(tmp_path / "home/pictures/mine/train", small(90))
-    blocks = dict(section("Your own data"))
-    for line in blocks[""].splitlines():
+    (_, commands), (_, scale), _ = section("Your own data")
+    for line in commands.splitlines():
         words = shlex.split(line.replace("~", str(tmp_path / "home")), comments=True)
         result = CliRunner().invoke(main, words[1:])
         assert result.exit_code == 0, result.output
     assert Image.open("mine.png").width > 800
-    scale = yaml.safe_load((ROOT / "tests/scales/tiny.yaml").read_text(encoding="utf-8"))
-    scale |= yaml.safe_load(blocks["yaml"]) | {"figures": {}}
-    (tmp_path / "params/own.yaml").write_text(yaml.safe_dump(scale))
+    tiny = scale.replace("extends: quick", f"extends: {ROOT / 'tests/scales/tiny.yaml'}")
+    (tmp_path / "params/own.yaml").write_text(tiny)
     command = ["train", "mine/i-resnext", "--scale", "own", "--seed", "1", "--output", "out"]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out/metrics.json").is_file()
+
+    write_images(tmp_path / "home/pictures/mine/train", small(90)[:60])
+    shutil.rmtree(tmp_path / "home/pictures/mine/train/cat")
+    again = ["data", "describe", str(tmp_path / "home/pictures/mine"), "--name", "mine", "--force"]
+    for words in (again, command):
+        said = CliRunner().invoke(main, words).output
+        assert "by another description than params/datasets/mine.yaml is now; run `anyslice" in said
 
 
 def test_small_images_become_tensors_and_are_described_as_they_are(tmp_path):

@@ -11,7 +11,7 @@ import click
 
 from anyslice.cli.options import COUNT, FILE, FOLDER, scale_option
 from anyslice.errors import AnysliceError
-from anyslice.paths import data_folder, dataset_of, results_folder, training_folder
+from anyslice.paths import MANIFEST, data_folder, dataset_of, results_folder, training_folder
 
 if TYPE_CHECKING:
     from anyslice.jobs.interrupt import Interrupts
@@ -105,6 +105,7 @@ def train(
 
         load_scale(scale).run(run)
         loaded = load_scale(scale, changes=changes_of(run, settings))
+        data = data or _prepared(run)
         seed = loaded.seeds[0] if seed is None else seed
         output, work = _folders(loaded.name, run, seed, settings, output, work)
         child = started_by_torchrun()
@@ -130,7 +131,7 @@ def train(
                     loaded,
                     run,
                     seed,
-                    TrainingFolders(output, work, data or data_folder(dataset_of(run)), taxonomy),
+                    TrainingFolders(output, work, data, taxonomy),
                     interrupts,
                     options=Options(**options),
                     tensorboard=tensorboard,
@@ -140,6 +141,19 @@ def train(
             if not child:
                 _queue_again_if_out_of_time(interrupts)
             sys.exit(EXIT_CODE)
+
+
+def _prepared(run: str) -> Path:
+    """Where the data set of a run is, prepared by the description in force if it is there."""
+    from anyslice.config.dataset import load_description
+    from anyslice.datasets.manifest import read_manifest
+    from anyslice.datasets.prepare import refuse_other_description
+
+    folder = data_folder(dataset_of(run))
+    if (folder / MANIFEST).is_file():
+        description = load_description(dataset_of(run))
+        refuse_other_description(description, read_manifest(folder, verify=False))
+    return folder
 
 
 def _folders(

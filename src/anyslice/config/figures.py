@@ -69,7 +69,7 @@ class BudgetFigure(ShowsRuns, CostLook):
 
     kind: Literal["budget"]
     lines: tuple[str, ...]
-    points: tuple[str, ...]
+    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -157,6 +157,15 @@ def describe(description: Description, files: Mapping[str, str]) -> Manifest:
     )
 
 
+def refuse_other_description(description: Description, manifest: Manifest) -> None:
+    """Raise DataError unless what is prepared was prepared by this description."""
+    if manifest != describe(description, manifest.files):
+        raise DataError(
+            f"data set {description.name!r} is prepared by another description than "
+            f"{description.path} is now; run `anyslice data prepare {description.name}`"
+        )
+
+
 def _check(description: Description, measured: Measured) -> None:
     """Compare what the images measure with the description."""
     for part in ("train", "test") if description.content else ():

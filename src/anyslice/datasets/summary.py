@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from anyslice.config.dataset import Description
+from anyslice.datasets.errors import DataError
 from anyslice.datasets.manifest import NAME, Manifest, read_manifest
+from anyslice.datasets.prepare import refuse_other_description
 
 
 def summarise(description: Description, folder: Path) -> str:
@@ -40,7 +42,12 @@ def summarise(description: Description, folder: Path) -> str:
         lines += [f"  {name}", *(f"    {checksum}" for checksum in checksums)]
     if not (folder / NAME).is_file():
         return "\n".join([*lines, f"Prepared:  no; run `anyslice data prepare {description.name}`"])
-    return "\n".join([*lines, *_prepared(read_manifest(folder), folder)])
+    manifest = read_manifest(folder)
+    try:
+        refuse_other_description(description, manifest)
+    except DataError as error:
+        return "\n".join([*lines, f"Prepared:  in {folder}, but {error}"])
+    return "\n".join([*lines, *_prepared(manifest, folder)])
 
 
 def _places(description: Description) -> list[str]:
