@@ -116,3 +116,9 @@ def test_an_unknown_data_set_lists_those_that_there_are():
         ParameterError, match=r"no data set 'mnist'.*choose from .*cifar10, .*cifar100"
     ):
         load_description("mnist", FOLDER)
+
+
+def test_where_no_descriptions_are_the_message_says_where_to_stand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match="run this from the top of the repository"):
+        load_description("cifar10")

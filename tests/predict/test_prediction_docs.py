@@ -59,9 +59,12 @@ def test_the_python_runs(root, folder, page):
 
 
 @pytest.mark.slow
-def test_the_tutorial_runs(root, folder):
+def test_the_tutorial_runs(root, folder, monkeypatch):
+    """Jupyter starts a notebook in the notebook's own folder."""
     for name in ("params", "data", "results"):
         (folder / name).symlink_to(root / name)
+    (folder / "docs").mkdir()
+    monkeypatch.chdir(folder / "docs")
     cells = json.loads((root / "docs/tutorial.ipynb").read_text())["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     assert len(code) >= 5

@@ -290,6 +290,9 @@ def test_a_training_by_hand_that_fails_is_not_the_studys(root, data, tmp_path, m
     said = CliRunner().invoke(main, ["status", "--scale", scale, "--data", str(data.parent)]).output
     assert said.startswith("10 waiting")
 
+    misspelled = CliRunner().invoke(main, ["train", RUN, *common, "--set", "recipe.epoch=3"])
+    assert "with --set recipe.epoch=3: " in misspelled.output
+
     study = ["--output", f"results/short/runs/{RUN}/seed1"]
     refused = CliRunner().invoke(main, [*wild, *study])
     assert refused.exit_code == 1

@@ -94,6 +94,14 @@ def test_it_is_benchmarked_tried_and_predicts_like_the_others(project, run, tmp_
 
 
 @pytest.mark.system
+def test_its_measured_times_are_drawn_by_another_process(project, run, tmp_path):
+    measured, figure = tmp_path / "latency.json", tmp_path / "latency.pdf"
+    run(project, "anyslice", "latency", FOLDER, "--batch", "1", "--output", str(measured))
+    run(project, "anyslice", "latency", "--measured", str(measured), "--figure", str(figure))
+    assert "Slimmable ResNet" in PdfReader(figure).pages[0].extract_text()
+
+
+@pytest.mark.system
 def test_where_its_module_is_not_found_prediction_says_so(project, run, tmp_path):
     Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")
     copied = shutil.copytree(project / FOLDER, tmp_path / "copied")

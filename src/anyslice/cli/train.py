@@ -14,6 +14,7 @@ from anyslice.errors import AnysliceError
 from anyslice.paths import MANIFEST, data_folder, dataset_of, results_folder, training_folder
 
 if TYPE_CHECKING:
+    from anyslice.config.scale import Scale
     from anyslice.jobs.interrupt import Interrupts
 
 
@@ -96,7 +97,6 @@ def train(
     from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 
     with Interrupts(time_budget) as interrupts:
-        from anyslice.config.layers import changes_of
         from anyslice.config.scale import load_scale
         from anyslice.jobs.gpus import own_gpus
         from anyslice.jobs.launch import run_in_processes, started_by_torchrun, stop_with_parent
@@ -104,7 +104,7 @@ def train(
         from anyslice.paths import seed_folder
 
         load_scale(scale).run(run)
-        loaded = load_scale(scale, changes=changes_of(run, settings))
+        loaded = _with_changes(scale, run, settings)
         data = data or _prepared(run)
         seed = loaded.seeds[0] if seed is None else seed
         output, work = _folders(loaded.name, run, seed, settings, output, work)
@@ -141,6 +141,18 @@ def train(
             if not child:
                 _queue_again_if_out_of_time(interrupts)
             sys.exit(EXIT_CODE)
+
+
+def _with_changes(scale: str, run: str, settings: tuple[str, ...]) -> Scale:
+    """The scale, itself without fault, with what --set changes of a run."""
+    from anyslice.config.checked_yaml import ParameterError
+    from anyslice.config.layers import changes_of
+    from anyslice.config.scale import load_scale
+
+    try:
+        return load_scale(scale, changes=changes_of(run, settings))
+    except ParameterError as error:
+        raise ParameterError(f"with {' '.join(f'--set {s}' for s in settings)}: {error}") from None
 
 
 def _prepared(run: str) -> Path:

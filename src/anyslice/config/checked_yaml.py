@@ -82,7 +82,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def missing(what: str, path: Path, choices: Iterable[Path]) -> ParameterError:
     """The error that there is no such file; it lists the names of those that can be chosen."""
     names = ", ".join(sorted(choice.stem for choice in choices))
-    return ParameterError(f"there is no {what} (no file {path}); choose from {names}")
+    advice = f"choose from {names}" if names else "run this from the top of the repository"
+    return ParameterError(f"there is no {what} (no file {path}); {advice}")
 
 
 def raise_problems(where: Path | str, problems: Iterable[str]) -> None:

@@ -14,7 +14,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import STRICT, Positive, check, raise_problems
+from anyslice.config.checked_yaml import (
+    STRICT,
+    ParameterError,
+    Positive,
+    check,
+    raise_problems,
+)
 from anyslice.config.family import Family, Table
 
 Problem = tuple[str, str]
@@ -326,9 +332,15 @@ def parse_network(value: Any) -> NetworkParams:
 
 
 def labelled(label: str) -> Family:
-    """The family that has this name in tables."""
-    families = [*FAMILIES.values(), *FAMILIES.outside.values()]
-    return next(family for family in families if family.label == label)
+    """The family that has this name in tables.
+
+    Raises:
+        ParameterError: if none of the package has, nor one outside it that was named before.
+    """
+    for family in (*FAMILIES.values(), *FAMILIES.outside.values()):
+        if family.label == label:
+            return family
+    raise ParameterError(f"no network family is called {label!r} in tables")
 
 
 def check_network(name: str, image_size: int, **hyperparameters: Any) -> None:

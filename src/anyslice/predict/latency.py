@@ -16,6 +16,7 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from anyslice.config.families import FAMILIES
 from anyslice.costs.bench import take_turns
 from anyslice.costs.machine import Machine, this_machine
 from anyslice.costs.macs import is_interruptible
@@ -179,6 +180,7 @@ class TimedWay:
         milliseconds: the median over the rounds.
         lower_quartile, upper_quartile: likewise.
         rounds: how often it was timed.
+        network_name: of the family in scales; files of an earlier version have none.
     """
 
     run: str
@@ -192,6 +194,7 @@ class TimedWay:
     lower_quartile: float
     upper_quartile: float
     rounds: int
+    network_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,14 +209,17 @@ def read_comparison(path: Path) -> Comparison:
     """What `anyslice latency --output` wrote.
 
     Raises:
-        AnysliceError: if it is something else.
+        AnysliceError: if it is something else, or a network's family is not to be found.
     """
     try:
-        return TypeAdapter(Comparison).validate_json(path.read_bytes())
+        found = TypeAdapter(Comparison).validate_json(path.read_bytes())
     except ValidationError:
         raise AnysliceError(
             f"{path} is not what `anyslice latency RUN... --output` writes"
         ) from None
+    for name in {row.network_name for row in found.rows} - {""}:
+        FAMILIES[name]  # one outside the package is known from now on
+    return found
 
 
 def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[TimedWay]:
@@ -254,6 +260,7 @@ def compare_with_eager(run: TrainedRun, engine: Engine, batch: int) -> list[Time
                     lower_quartile=latency.quartiles[0],
                     upper_quartile=latency.quartiles[1],
                     rounds=rounds,
+                    network_name=run.network_name,
                 )
             )
     return rows

@@ -28,7 +28,7 @@ class TrainedRun:
 
     Attributes:
         name: "<dataset>/<run> seed <n>".
-        family: the network family's name in tables and legends.
+        network_name: of the network's family in scales; imports it where it is outside the package.
         network: with its trained weights, in eval mode, on the CPU.
         deployment: image format, label levels, costs, calibration.
         accuracy: in 0 ... 1, on validation images; accuracy[k - 1][d - 1] of sub-network k at level
@@ -38,12 +38,17 @@ class TrainedRun:
     """
 
     name: str
-    family: str
+    network_name: str
     network: AnytimeNetwork
     deployment: Deployment
     accuracy: tuple[tuple[float, ...], ...]
     test_error: tuple[tuple[float, ...], ...]
     weights_sha256: str
+
+    @property
+    def family(self) -> str:
+        """The network family's name in tables and legends."""
+        return FAMILIES[self.network_name].label
 
 
 def load_run(folder: Path) -> TrainedRun:
@@ -56,15 +61,18 @@ def load_run(folder: Path) -> TrainedRun:
     path = folder / METRICS
     metrics = _read_metrics(folder)
     try:
-        family = FAMILIES[metrics["parameters"]["network"]["name"]]
+        network_name = metrics["parameters"]["network"]["name"]
         deployment = check(Deployment, metrics["deployment"], path, ("deployment",))
         # Not the recipe: what trained a network in an earlier version does not bear on its use.
         plan = check(
-            family.params, metrics["parameters"]["network"], path, ("parameters", "network")
+            FAMILIES[network_name].params,
+            metrics["parameters"]["network"],
+            path,
+            ("parameters", "network"),
         )
         trained = TrainedRun(
             name=f"{metrics['run']} seed {metrics['seed']}",
-            family=family.label,
+            network_name=network_name,
             network=_build(plan, deployment),
             deployment=deployment,
             accuracy=tuple(
