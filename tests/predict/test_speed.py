@@ -158,6 +158,7 @@ def test_deadlines_are_met_by_nearly_the_best_subnetwork(name):
     answer_of = functools.partial(anytime.predict, image)
     calls = {str(k): functools.partial(answer_of, subnetwork=k) for k in range(1, anytime.K + 1)}
     thinnest, *_, full = (1e3 * median(times) for times in take_turns(calls, ROUNDS).values())
+    anytime.prepare()
     alone = [subnetwork.median for subnetwork in anytime.latency().subnetworks]
     draw = random.Random(0)
     late, short = [], []

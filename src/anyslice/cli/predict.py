@@ -65,11 +65,11 @@ def predict(
     from anyslice.predict import AnytimePredictor
 
     predictor = AnytimePredictor.load(run, engine=engine, device=device, threads=threads)
-    if budgets["deadline"] is not None:
-        predictor.prepare()
     rows = []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
+        if budgets["deadline"] is not None:
+            predictor.prepare()
         for image in images:
             (answer,) = predictor.predict(image, below="warn" if nearest else "error", **budgets)
             rows.append({"image": image} | asdict(answer))

@@ -57,11 +57,13 @@ CIFAR_SIZES: dict[str, tuple[str, dict[str, Any]]] = {
     "is-resnext": ("is-resnext", {"L": 15, "W": 96, "B": 4, "C": 12, "K": 6}),
     "shallow-resnext": ("shallow-resnext", {"L": 9, "W": 64, "B": 4, "C": 8}),
     "msdnet": ("msdnet", _MSDNET),
+    "msdnet-original": ("msdnet", _MSDNET | {"head": "original"}),
     "resnext": ("resnext", {"L": 21, "W": 64, "B": 4, "C": 8}),
     "resnet-110": ("resnet", {"depth": 110}),
     "densenet-bc-100": ("densenet-bc", {"depth": 100, "growth": 12}),
 }
-"""What is timed: a key of the results, the network and its hyper-parameters."""
+"""What is timed: a key of the results, the network and its hyper-parameters. MSDNet has the paper's
+one-layer heads, or the original ones."""
 
 
 @dataclass(frozen=True)

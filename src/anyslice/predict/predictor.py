@@ -234,7 +234,7 @@ class AnytimePredictor:
 
     def _warm(self, k: int | None, images: int) -> None:
         """Have the engine ready for sub-network k, or for refinement, before time counts."""
-        self._run_once(k, min(images, LARGEST_BATCH) if self.engine.recording else 1)
+        self._run_once(k, images if self.engine.recording else 1)
 
     def _run_zeros(self, k: int | None, images: int) -> None:
         inputs = zeros(self.run.network, images)
@@ -312,7 +312,7 @@ class AnytimePredictor:
         self, inputs: Tensor, confidence: float, accuracy: float | None, below: Below
     ) -> list[Prediction]:
         """For each image the first answer that is probably right, or that of the full network."""
-        self._warm(None, len(inputs))
+        self._warm(None, min(len(inputs), LARGEST_BATCH))
         begin = time.perf_counter()
         found = [
             self._confident_batch(part, confidence, accuracy, below, begin)
