@@ -172,6 +172,7 @@ def test_a_subnetwork_alone_answers_where_steps_would_not_come_as_far(with_times
     assert answer.macs == predictor.run.deployment.macs[3]
 
 
+@pytest.mark.slow
 def test_on_a_machine_that_became_slow_deadlines_are_still_met(with_times, images, monkeypatch):
     """All take three times as long as measured; one call could be an exception, two are none."""
     predictor = with_times("i-resnext", [20, 40, 60, 80])

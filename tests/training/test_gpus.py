@@ -106,6 +106,7 @@ def most_at_once(notes):
     return most
 
 
+@pytest.mark.slow
 def test_each_training_has_a_gpu_of_its_own_and_the_next_one_waits(machine):
     first, second = machine.training(), machine.training()
     assert {says(first), says(second)} == {"has 0", "has 1"}
@@ -115,6 +116,7 @@ def test_each_training_has_a_gpu_of_its_own_and_the_next_one_waits(machine):
     assert says(third).startswith("has ")
 
 
+@pytest.mark.slow
 def test_a_killed_training_frees_its_gpu(machine):
     first = machine.training("0")
     assert says(first) == "has 0"
@@ -133,6 +135,7 @@ def test_no_gpu_has_two_trainings_and_all_get_their_turn(machine, gpus, visible)
     assert max(most_at_once(notes).values()) == 1
 
 
+@pytest.mark.slow
 def test_several_gpus_are_taken_together_or_not_at_all(machine):
     """One that waits for two GPUs keeps none of them from one that needs one."""
     single = machine.training("0,1")
