@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anyslice.predict.errors import BudgetError, ImageError, RunFolderError
-from anyslice.predict.predictor import AnytimePredictor, Prediction
+from anyslice.predict.prediction import Prediction
+from anyslice.predict.predictor import AnytimePredictor
 
 __all__ = ["AnytimePredictor", "BudgetError", "ImageError", "Prediction", "RunFolderError"]

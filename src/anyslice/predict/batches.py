@@ -15,11 +15,15 @@ LARGEST_BATCH = 64
 
 def in_batches(inputs: Tensor) -> list[Tensor]:
     """The images of each call."""
+    if len(inputs) <= LARGEST_BATCH:
+        return [inputs]
     return [inputs[i : i + LARGEST_BATCH] for i in range(0, len(inputs), LARGEST_BATCH)]
 
 
 def joined(batches: Sequence[LevelLogits]) -> LevelLogits:
     """The logits of all images."""
+    if len(batches) == 1:
+        return batches[0]
     return tuple(np.concatenate(of_level) for of_level in zip(*batches, strict=True))
 
 

@@ -57,7 +57,7 @@ def _checked(images: Tensor, format: ImageFormat) -> Tensor:
         )
     if not len(images):
         raise ImageError("there is no image: give at least one")
-    if not images.isfinite().all():
+    if not (images.sum().isfinite() or images.isfinite().all()):  # the former takes less time
         raise ImageError("a tensor of normalised images must have finite numbers only")
     return images
 

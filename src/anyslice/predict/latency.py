@@ -139,13 +139,30 @@ def actions_of(
     return actions | {f"step {k}": lambda k=k: step(k) for k in range(1, network.K + 1)}
 
 
-def until_steps(steps: Sequence[Latency]) -> list[float]:
+def until_steps(steps: Sequence[Latency]) -> tuple[float, ...]:
     """Milliseconds within which step 1 ... K are expected to be done, one after the other.
 
     The last one may take long; that all before it do too is unlikely.
     """
     before = accumulate((step.median for step in steps[:-1]), initial=0.0)
-    return [start + step.high for start, step in zip(before, steps, strict=False)]
+    return tuple(start + step.high for start, step in zip(before, steps, strict=False))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Milliseconds within which calls for so many images are expected to be done.
+
+    Attributes:
+        alone: each sub-network by itself.
+        by_steps: each by the steps that lead to it; empty if it is not reached so.
+        steps: each step by itself, likewise.
+        naming: making answers of logits.
+    """
+
+    alone: tuple[float, ...]
+    by_steps: tuple[float, ...]
+    steps: tuple[float, ...]
+    naming: float
 
 
 class Slowdown:

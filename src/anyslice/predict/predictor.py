@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,40 +30,16 @@ from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
 from anyslice.predict.exported import make_engine, usable
 from anyslice.predict.images import Picture, to_input
 from anyslice.predict.latency import (
+    Expected,
     LatencyTable,
     Slowdown,
     latency_table,
     until_steps,
     zeros,
 )
+from anyslice.predict.prediction import Prediction
 from anyslice.predict.run_folder import TrainedRun, load_run
 from anyslice.taxonomy.labels import spoken_names
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one image.
-
-    Attributes:
-        label: the name of the most probable label.
-        probability: of that label, by the network.
-        probabilities: of all labels of the level, most probable first.
-        level: of the label, 1 fine ... D coarse.
-        subnetwork: that gave the answer, 1 ... K.
-        macs: multiply-adds really spent on this image.
-        milliseconds: until the answer was there; without a deadline that of the network alone, with
-            one from the call on. The same for all images of the call, but with confidence.
-        late: milliseconds after the deadline; 0 if it was met or there was none.
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float] = field(repr=False)
-    level: int
-    subnetwork: int
-    macs: int
-    milliseconds: float
-    late: float = 0.0
 
 
 class AnytimePredictor:
@@ -86,7 +61,7 @@ class AnytimePredictor:
         self.interruptible = is_interruptible(run.network)
         self._slowdown = Slowdown()
         self._run_once = lru_cache(maxsize=None)(self._run_zeros)
-        self._milliseconds_of_naming = lru_cache(maxsize=None)(self._time_naming)
+        self._ready = lru_cache(maxsize=None)(self._make_ready)
         self._table = lru_cache(maxsize=None)(
             lambda batch, threads: latency_table(run.network, engine, run.weights_sha256, batch)
         )
@@ -130,12 +105,7 @@ class AnytimePredictor:
         That takes up to a minute on a machine that has not seen the network, then about a second. A
         call does what it needs of it itself, and if it has a deadline, is late by it.
         """
-        self.latency(measured_batch(images))
-        for k in range(1, self.K + 1):
-            self._warm(k, images)
-        if self.interruptible:
-            self._warm(None, images)
-        self._milliseconds_of_naming(images)
+        self._ready(images, self.engine.threads)
 
     def latency(self, batch: int = 1) -> LatencyTable:
         """What each sub-network takes on this machine for so many images; measured if need be."""
@@ -269,37 +239,49 @@ class AnytimePredictor:
         A sub-network by itself takes less time than the steps that lead to it, but steps can go on
         as long as there is time: they are taken where they are expected to come as far.
         """
-        self.prepare(len(inputs))
-        table = self.latency(measured_batch(len(inputs)))
-        naming = self._milliseconds_of_naming(len(inputs))
-        calls = -(-len(inputs) // LARGEST_BATCH)
+        expected = self._ready(len(inputs), self.engine.threads)
         slower = self._slowdown.factor
 
         def left() -> float:
-            return (deadline - naming - 1e3 * (time.perf_counter() - start)) / slower
+            return (deadline - expected.naming - 1e3 * (time.perf_counter() - start)) / slower
 
         begin, remaining = time.perf_counter(), left()
-        expected = [calls * each.high for each in table.subnetworks]
-        by_steps = until_steps(table.steps) if calls == 1 else []
-        alone = largest_fitting(expected, remaining)
-        if 0 < alone <= largest_fitting(by_steps, remaining):
+        alone = largest_fitting(expected.alone, remaining)
+        if 0 < alone <= largest_fitting(expected.by_steps, remaining):
             refined = self._refined(inputs)
             k, logits = next(refined)
-            while k < self.K and table.steps[k].high <= left():
+            while k < self.K and expected.steps[k] <= left():
                 k, logits = next(refined)
-            macs, expected = self.run.deployment.cumulative_macs[k - 1], by_steps
+            macs, within = self.run.deployment.cumulative_macs[k - 1], expected.by_steps
         else:
             k = max(1, alone)
-            logits, macs = self._run(k, inputs), self.run.deployment.macs[k - 1]
-        self._slowdown.add(1e3 * (time.perf_counter() - begin) / expected[k - 1])
+            logits = self._run(k, inputs)
+            macs, within = self.run.deployment.macs[k - 1], expected.alone
+        self._slowdown.add(1e3 * (time.perf_counter() - begin) / within[k - 1])
         level = self._level(k, accuracy, below)
-        answers = self._answers(logits, level, k, [macs] * len(inputs), 0.0)
+        probabilities = self._probabilities(logits, level)
         spent = 1e3 * (time.perf_counter() - start)
         late = max(0.0, spent - deadline)
-        return [replace(answer, milliseconds=spent, late=late) for answer in answers]
+        return [Prediction.of(each, level, k, macs, spent, late) for each in probabilities]
+
+    def _make_ready(self, images: int, threads: int) -> Expected:
+        """Do what calls for so many images need once; what they are expected to take then."""
+        table = self.latency(measured_batch(images))
+        for k in range(1, self.K + 1):
+            self._warm(k, images)
+        if self.interruptible:
+            self._warm(None, images)
+        calls = -(-images // LARGEST_BATCH)
+        steps = table.steps if calls == 1 else ()
+        return Expected(
+            alone=tuple(calls * each.high for each in table.subnetworks),
+            by_steps=until_steps(steps),
+            steps=tuple(step.high for step in steps),
+            naming=self._time_naming(images),
+        )
 
     def _time_naming(self, images: int) -> float:
-        """What it takes to make answers of logits."""
+        """Milliseconds that making answers of logits takes."""
         logits = tuple(np.zeros((images, len(names)), np.float32) for names in self.classes)
         seconds = []
         for _ in range(5):
@@ -375,16 +357,18 @@ class AnytimePredictor:
         macs: Sequence[int],
         milliseconds: float,
     ) -> list[Prediction]:
+        probabilities = self._probabilities(logits, level)
+        return [
+            Prediction.of(each, level, k, spent, milliseconds)
+            for each, spent in zip(probabilities, macs, strict=True)
+        ]
+
+    def _probabilities(self, logits: LevelLogits, level: int) -> list[dict[str, float]]:
+        """Of each image those of all labels, the most probable first."""
         names = self.classes[level - 1]
         shares = torch.from_numpy(logits[level - 1]).softmax(dim=1).numpy()
-        answers = []
-        for row, spent in zip(shares, macs, strict=True):
-            order = np.argsort(-row, kind="stable")
-            probabilities = {names[i]: float(row[i]) for i in order}
-            label = names[order[0]]
-            answers.append(
-                Prediction(
-                    label, probabilities[label], probabilities, level, k, spent, milliseconds
-                )
-            )
-        return answers
+        orders = np.argsort(-shares, kind="stable")
+        return [
+            {names[i]: float(row[i]) for i in order}
+            for row, order in zip(shares, orders, strict=True)
+        ]
