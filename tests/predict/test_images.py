@@ -116,6 +116,13 @@ def test_every_size_is_brought_to_the_networks(format, size):
     assert tuple(found.shape) == (1, format.channels, format.size, format.size)
 
 
+def test_of_a_long_strip_only_the_middle_is_resized():
+    """Resized as a whole, so many times as long as wide, it would take gigabytes."""
+    strip = Image.new("RGB", (3, 3 * 10**6), "black")
+    strip.paste("white", (0, 15 * 10**5 - 3, 3, 15 * 10**5 + 3))
+    assert (to_pixels(strip, LARGE) == 255).all()
+
+
 def test_the_central_square_is_seen():
     wide = Image.new("RGB", (24, 8), "black")
     wide.paste("white", (8, 0, 16, 8))

@@ -24,6 +24,10 @@ Picture = str | Path | Image.Image | npt.NDArray[np.uint8]
 """A file, an image of Pillow, or uint8 pixels (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)."""
 
 
+LONGEST = 10
+"""A strip this many times as long as wide is resized as a whole, a longer one not."""
+
+
 def to_input(pictures: Picture | Iterable[Picture] | Tensor, format: ImageFormat) -> Tensor:
     """The normalised input of the network, float32 (N, channels, size, size).
 
@@ -70,7 +74,7 @@ def to_pixels(picture: Picture, format: ImageFormat) -> Tensor:
     """
     image = open_upright(picture, format)
     if format.storage == "files":
-        return _as_tensor(resize_and_crop_centre(image, format.size), format)
+        return _as_tensor(resize_and_crop_centre(_without_far_ends(image), format.size), format)
     side = format.size * format.shrink - 2 * format.pad
     if image.size != (side, side):
         image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
@@ -79,6 +83,15 @@ def to_pixels(picture: Picture, format: ImageFormat) -> Tensor:
         return pixels
     mean = torch.nn.functional.avg_pool2d(pixels.permute(2, 0, 1).float(), format.shrink)
     return mean.round().to(torch.uint8).permute(1, 2, 0)
+
+
+def _without_far_ends(image: Image.Image) -> Image.Image:
+    """The middle of a long strip, which has all that is seen: the whole would be resized too."""
+    shorter, longer = sorted(image.size)
+    if longer <= LONGEST * shorter:
+        return image
+    left, top = ((side - min(side, LONGEST * shorter)) // 2 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 def _as_tensor(image: Image.Image, format: ImageFormat) -> Tensor:
