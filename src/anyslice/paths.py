@@ -55,9 +55,13 @@ def seed_folder(work: Path, scale: str, run: str, seed: int) -> Path:
 
 
 def user_cache() -> Path:
-    """The folder in which programs keep what they can make again: XDG_CACHE_HOME or ~/.cache."""
+    """The folder in which programs keep what they can make again: XDG_CACHE_HOME or ~/.cache.
+
+    A relative path there is none, as its specification says.
+    """
     try:
         home = Path.home()
     except RuntimeError:  # a user without one, as in some containers: nothing can be kept
         home = Path(os.devnull)
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return named if named.is_absolute() else home / ".cache"

@@ -8,10 +8,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 
+from anyslice.paths import user_cache
 from anyslice.predict import AnytimePredictor, cache, latency
 from anyslice.predict.batches import LARGEST_BATCH
 
@@ -115,6 +117,12 @@ def test_of_processes_that_share_a_cache_one_makes_what_is_kept(tmp_path):
     processes = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     assert (tmp_path / "made").read_text() == "made "
+
+
+@pytest.mark.parametrize("named", ["", "cache", "./cache"])
+def test_the_users_cache_is_in_no_folder_that_happens_to_be_current(monkeypatch, named):
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    assert user_cache() == Path.home() / ".cache"
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path):
