@@ -30,7 +30,10 @@ labels = lambda: [answer.label for answer in predictor.predict(images)]
 expected = labels()
 child = os.fork()
 if not child:
-    os._exit(labels() != expected)
+    before, predictor.engine.subnetwork = predictor.engine.subnetwork, lambda k, i: again(k, i)
+    warmed = []
+    again = lambda k, images: warmed.append(len(images)) or before(k, images)
+    os._exit(labels() != expected or warmed != [1, 40])  # made ready in this process too
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 

@@ -105,7 +105,7 @@ class AnytimePredictor:
         That takes up to a minute on a machine that has not seen the network, then about a second. A
         call does what it needs of it itself, and if it has a deadline, is late by it.
         """
-        self._ready(images, self.engine.threads)
+        self._ready(images, self.engine.threads, os.getpid())
 
     def latency(self, batch: int = 1) -> LatencyTable:
         """What each sub-network takes on this machine for so many images; measured if need be."""
@@ -204,9 +204,9 @@ class AnytimePredictor:
 
     def _warm(self, k: int | None, images: int) -> None:
         """Have the engine ready for sub-network k, or for refinement, before time counts."""
-        self._run_once(k, images if self.engine.recording else 1)
+        self._run_once(k, images if self.engine.recording else 1, os.getpid())
 
-    def _run_zeros(self, k: int | None, images: int) -> None:
+    def _run_zeros(self, k: int | None, images: int, process: int) -> None:
         inputs = zeros(self.run.network, images)
         if k is not None:
             self._run(k, inputs)
@@ -239,7 +239,7 @@ class AnytimePredictor:
         A sub-network by itself takes less time than the steps that lead to it, but steps can go on
         as long as there is time: they are taken where they are expected to come as far.
         """
-        expected = self._ready(len(inputs), self.engine.threads)
+        expected = self._ready(len(inputs), self.engine.threads, os.getpid())
         slower = self._slowdown.factor
 
         def left() -> float:
@@ -264,8 +264,11 @@ class AnytimePredictor:
         late = max(0.0, spent - deadline)
         return [Prediction.of(each, level, k, macs, spent, late) for each in probabilities]
 
-    def _make_ready(self, images: int, threads: int) -> Expected:
-        """Do what calls for so many images need once; what they are expected to take then."""
+    def _make_ready(self, images: int, threads: int, process: int) -> Expected:
+        """Do what calls for so many images need once; what they are expected to take then.
+
+        With other threads they take another time, and a forked process makes its models anew.
+        """
         table = self.latency(measured_batch(images))
         for k in range(1, self.K + 1):
             self._warm(k, images)
