@@ -50,6 +50,12 @@ def to_input(pictures: Picture | Iterable[Picture] | Tensor, format: ImageFormat
     return normalise(torch.stack(pixels)).contiguous()
 
 
+def warm_up(format: ImageFormat) -> None:
+    """Do what otherwise the first picture would wait for, some 10 ms: load Pillow's formats."""
+    Image.preinit()
+    to_input(Image.new("RGB", (1, 1)), format)
+
+
 def _checked(images: Tensor, format: ImageFormat) -> Tensor:
     expected = (format.channels, format.size, format.size)
     if images.dtype != torch.float32 or images.dim() != 4 or tuple(images.shape[1:]) != expected:

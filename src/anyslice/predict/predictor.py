@@ -28,7 +28,7 @@ from anyslice.predict.budget import (
 )
 from anyslice.predict.engine import Engine, EngineName, Features, LevelLogits
 from anyslice.predict.exported import make_engine, usable
-from anyslice.predict.images import Picture, to_input
+from anyslice.predict.images import Picture, to_input, warm_up
 from anyslice.predict.latency import (
     Expected,
     LatencyTable,
@@ -270,6 +270,7 @@ class AnytimePredictor:
         With other threads they take another time, and a forked process makes its models anew.
         """
         table = self.latency(measured_batch(images))
+        warm_up(self.run.deployment.images)
         for k in range(1, self.K + 1):
             self._warm(k, images)
         if self.interruptible:
