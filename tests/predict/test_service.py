@@ -25,7 +25,7 @@ from anyslice.predict import AnytimePredictor
 folder, engine = sys.argv[1:]
 torch.set_num_threads(2)
 predictor = AnytimePredictor.load(folder, engine=engine)
-images = torch.rand(40, 1, 16, 16)
+images = torch.rand(200, 1, 16, 16)  # as many numbers as PyTorch shares among its threads
 labels = lambda: [answer.label for answer in predictor.predict(images)]
 expected = labels()
 child = os.fork()
@@ -33,7 +33,7 @@ if not child:
     before, predictor.engine.subnetwork = predictor.engine.subnetwork, lambda k, i: again(k, i)
     warmed = []
     again = lambda k, images: warmed.append(len(images)) or before(k, images)
-    os._exit(labels() != expected or warmed != [1, 40])  # made ready in this process too
+    os._exit(labels() != expected or warmed != [1, 64, 64, 64, 8])  # made ready in this process too
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
@@ -158,7 +158,7 @@ def test_with_confidence_an_images_time_counts_from_the_call(predictor_of):
     assert max(a.milliseconds for a in first) < min(a.milliseconds for a in second)
 
 
-def test_budgets_as_json_brings_them_are_answered_or_refused(predictor_of, images):
+def test_budgets_as_json_brings_them_are_answered(predictor_of, images):
     predictor = predictor_of("i-resnext")
     assert predictor.predict(images, **json.loads('{"macs": 1e12}'))[0].subnetwork == 4
     assert predictor.predict(images, **json.loads('{"subnetwork": 2}'))[0].subnetwork == 2
