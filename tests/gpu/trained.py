@@ -55,12 +55,12 @@ def main() -> None:
         options=options,
     )
     digest = hashlib.sha256()
-    for tensor in (*trained.network.state_dict().values(), trained.test_predictions):
+    for tensor in (*trained.network.state_dict().values(), trained.test.labels):
         digest.update(tensor.contiguous().numpy().tobytes())
     result = {
         "sha256": digest.hexdigest(),
         "losses": [epoch.train_losses for epoch in trained.history],
-        "errors": trained.test_errors,
+        "errors": trained.test.errors,
     }
     (Path(work) / "result.json").write_text(json.dumps(result))
 

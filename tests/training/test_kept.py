@@ -13,13 +13,13 @@ from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.lock import sole_process, wait_until_free
 from anyslice.jobs.results import FILES
 from anyslice.jobs.train import run_training
-from anyslice.paths import seed_folder
+from anyslice.paths import PREDICTIONS, seed_folder
 
 RUN = "fashion-mnist-short/is-resnext"
 
 
-def train(scale, folders):
-    run_training(scale, RUN, 1, folders, Interrupts())
+def train(scale, folders, **options):
+    run_training(scale, RUN, 1, folders, Interrupts(), **options)
 
 
 def test_deleted_results_come_back_without_training(short, folders, capsys):
@@ -49,6 +49,18 @@ def test_results_of_other_packages_are_not_put_back(short, folders, capsys, monk
     train(short, folders)
     assert "put back" not in capsys.readouterr().out
     assert json.loads((folders.output / "metrics.json").read_text())["packages"]["torch"] > "0.4"
+
+
+@pytest.mark.slow
+def test_a_pilot_is_finished_without_predictions_and_is_not_the_training(short, folders, capsys):
+    train(short, folders, test=False)
+    assert {path.name for path in folders.output.iterdir()} == {*FILES} - {PREDICTIONS}
+    assert "test_error" not in json.loads((folders.output / "metrics.json").read_text())
+    shutil.rmtree(folders.output)
+    train(short, folders, test=False)
+    assert "put back" in capsys.readouterr().out
+    train(short, folders)
+    assert {path.name for path in folders.output.iterdir()} == {*FILES}
 
 
 def hold(folder, seconds):

@@ -12,9 +12,10 @@ from anyslice.config.scale import Run, load_scale
 from anyslice.datasets import Batch, open_dataset
 from anyslice.errors import DivergedError
 from anyslice.networks import build
-from anyslice.training.loop import learning_rate, train
+from anyslice.training.loop import train
 from anyslice.training.loss import joint_backward, labels_by_level
 from anyslice.training.options import Options
+from anyslice.training.schedule import learning_rate
 from anyslice.training.session import Session
 from anyslice.training.state import State
 
@@ -63,41 +64,9 @@ def run(recipe):
     return Run(network=IResNeXtParams(name="i-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
 
 
-def test_the_learning_rate_drops_at_half_and_three_quarters(recipe):
-    rates = [learning_rate(replace(recipe, epochs=300), epoch) for epoch in range(1, 301)]
-    assert rates == pytest.approx([0.1] * 150 + [0.01] * 75 + [0.001] * 75)
-
-
-@pytest.mark.parametrize(
-    ("epochs", "expected"),
-    [
-        (1, [0.1]),
-        (2, [0.1, 0.01]),
-        (3, [0.1, 0.01, 0.001]),
-        (4, [0.1, 0.1, 0.01, 0.001]),
-        (5, [0.1, 0.1, 0.01, 0.01, 0.001]),
-    ],
-)
-def test_no_phase_of_a_short_schedule_vanishes(recipe, epochs, expected):
-    short = replace(recipe, epochs=epochs)
-    rates = [learning_rate(short, epoch) for epoch in range(1, epochs + 1)]
-    assert rates == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("milestones", [(), (0.5,), (0.01, 0.5), (0.98, 0.99), (0.2, 0.4, 0.6)])
-def test_every_phase_has_an_epoch_in_every_training_that_a_scale_may_list(recipe, milestones):
-    for epochs in range(len(milestones) + 1, 40):
-        short = replace(recipe, milestones=milestones, epochs=epochs)
-        assert not list(short.problems())
-        rates = [learning_rate(short, epoch) for epoch in range(1, epochs + 1)]
-        phases = [0.1 * 0.1**drops for drops in range(len(milestones) + 1)]
-        assert sorted(set(rates), reverse=True) == pytest.approx(phases)
-        assert rates == sorted(rates, reverse=True)
-
-
 def test_a_training_learns(run):
     trained = train(run, Stripes(), seed=1, device=CPU)
-    assert trained.test_errors[-1][0] < 40  # chance is 67 %
+    assert trained.test.errors[-1][0] < 40  # chance is 67 %
     assert trained.history[-1].train_losses[0] < trained.history[0].train_losses[0]
 
 
@@ -105,7 +74,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(run):
     first, again, other = (train(run, Stripes(), seed=s, device=CPU) for s in (1, 1, 2))
     weights = first.network.state_dict()
     assert all(torch.equal(v, weights[k]) for k, v in again.network.state_dict().items())
-    assert again.test_errors == first.test_errors
+    assert again.test.errors == first.test.errors
     assert not torch.equal(other.network.stem.conv.weight, first.network.stem.conv.weight)
 
 
@@ -119,6 +88,36 @@ def test_the_chosen_epoch_has_the_lowest_validation_error_of_the_full_network(ru
 def test_the_last_epoch_is_kept_when_asked(run):
     last = replace(run, recipe=replace(run.recipe, selection="last"))
     assert train(last, Stripes(), seed=3, device=CPU).chosen_epoch == 4
+
+
+class Rates(Session):
+    """Records the learning rate of each step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_step(self, state):
+        self.seen.append(state.learning_rate)
+        assert all(group["lr"] == state.learning_rate for group in state.optimiser.param_groups)
+
+
+def test_every_step_has_the_rate_of_the_schedule(run):
+    linear = replace(run.recipe, schedule="linear", warmup=0.25, milestones=(), gamma=None)
+    rates = Rates()
+    trained = train(replace(run, recipe=linear), Stripes(), seed=1, device=CPU, session=rates)
+    assert rates.seen == [learning_rate(linear, step, 3) for step in range(4 * 3)]
+    assert [epoch.learning_rate for epoch in trained.history] == rates.seen[2::3]
+
+
+def test_a_pilot_does_not_look_at_test_images(run):
+    class NoTestImages(Stripes):
+        def eval_batches(self, part, **options):
+            assert part == "validation"
+            return super().eval_batches(part, **options)
+
+    trained = train(run, NoTestImages(), seed=1, device=CPU, test=False)
+    assert trained.test is None
+    assert len(trained.validation_errors) == 2
 
 
 def test_a_diverging_training_stops_and_says_where(run):
@@ -167,8 +166,8 @@ def test_no_step_waits_for_the_device(run, data, short, network, monkeypatch):
 def test_every_level_of_a_hierarchy_is_learned(recipe):
     run = Run(network=ISResNeXtParams(name="is-resnext", L=3, W=8, B=2, C=2, K=2), recipe=recipe)
     trained = train(run, Stripes(), seed=1, device=CPU, level_maps=[[0, 1, 2], [0, 0, 1]])
-    assert trained.test_predictions.shape == (2, 2, 24)
-    assert [len(by_level) for by_level in trained.test_errors] == [2, 2]
+    assert trained.test.labels.shape == (2, 2, 24)
+    assert [len(by_level) for by_level in trained.test.errors] == [2, 2]
 
 
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
@@ -233,4 +232,4 @@ def test_a_network_with_released_weights_is_evaluated_and_not_changed(run):
     weights = built.state_dict()
     assert all(torch.equal(v, weights[k]) for k, v in trained.network.state_dict().items())
     assert (trained.chosen_epoch, trained.history) == (0, [])
-    assert len(trained.validation_errors) == len(trained.test_errors) == 2
+    assert len(trained.validation_errors) == len(trained.test.errors) == 2

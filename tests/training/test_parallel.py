@@ -144,7 +144,7 @@ def _train(run, folder, maps):
     finally:
         torch.set_default_dtype(torch.float)
     weights = {key: tensor.numpy() for key, tensor in trained.network.state_dict().items()}
-    return weights, trained.history[-1].train_losses, trained.test_errors
+    return weights, trained.history[-1].train_losses, trained.test.errors
 
 
 MSDNET = MSDNetParams(

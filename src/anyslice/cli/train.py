@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     "--output",
     type=FOLDER,
     help="Folder for model, metrics, history and predictions.  [default: the study's, below"
-    " results/<scale>/runs; with --set a folder below work/tried]",
+    " results/<scale>/runs; with --set or --no-test a folder below work/tried]",
 )
 @click.option("--data", type=FOLDER, help="Prepared data set.  [default: data/<dataset>]")
 @click.option(
@@ -62,6 +63,11 @@ if TYPE_CHECKING:
 @click.option(
     "--wait", is_flag=True, help="If this training is running already, wait for it, then go on."
 )
+@click.option(
+    "--no-test",
+    is_flag=True,
+    help="Leave the test images alone, as in a pilot; results are as with --set.",
+)
 @click.option("--tensorboard", is_flag=True, help="Write event files to <output>/tensorboard.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
@@ -83,13 +89,14 @@ def train(
     time_budget: float | None,
     processes: int | None,
     wait: bool,
+    no_test: bool,
     tensorboard: bool,
     **options: Any,
 ) -> None:
     """Train RUN ("<dataset>/<run>") with one seed, going on from its last checkpoint.
 
     With --set, the run as it would be with other keys: --set recipe.epochs=1 --set
-    recipe.milestones=[].
+    recipe.schedule=linear --set recipe.milestones=[].
 
     SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
     75. The same command then goes on, and ends with the same bytes as if it had never stopped.
@@ -107,7 +114,9 @@ def train(
         loaded = _with_changes(scale, run, settings)
         data = data or _prepared(run)
         seed = loaded.seeds[0] if seed is None else seed
-        output, work = _folders(loaded.name, run, seed, settings, output, work)
+        output, work = _folders(
+            loaded.name, run, seed, [*settings, "no-test"] if no_test else settings, output, work
+        )
         child = started_by_torchrun()
         if child:
             stop_with_parent()
@@ -134,6 +143,7 @@ def train(
                     TrainingFolders(output, work, data, taxonomy),
                     interrupts,
                     options=Options(**options),
+                    test=not no_test,
                     tensorboard=tensorboard,
                 )
         except Interrupted as stop:
@@ -172,7 +182,7 @@ def _folders(
     scale: str,
     run: str,
     seed: int,
-    settings: tuple[str, ...],
+    settings: Sequence[str],
     output: Path | None,
     work: Path | None,
 ) -> tuple[Path, Path]:
@@ -189,7 +199,9 @@ def _folders(
     chosen = output or (tried if settings else study)
     of_study = chosen.resolve() == study.resolve()
     if settings and of_study:
-        raise AnysliceError(f"--set changes the run, and {chosen} is for what the scale says")
+        raise AnysliceError(
+            f"{chosen} is for what the scale says: with --set or --no-test choose another --output"
+        )
     if output is None:
         click.echo(f"results: {chosen}")
     place = hashlib.sha256(str(chosen.resolve()).encode()).hexdigest()[:16]

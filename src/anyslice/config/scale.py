@@ -48,10 +48,13 @@ class Recipe:
     Attributes:
         epochs: passes over the training images; 0 evaluates a network with released weights.
         batch_size: images per step.
-        learning_rate: at the start.
-        milestones: fractions of the epochs after which the learning rate is multiplied by gamma;
-            see `milestone_epochs`.
-        gamma: factor of the learning rate.
+        learning_rate: the highest; see `training.schedule`.
+        schedule: how the learning rate falls, in a "step" at each milestone (the paper) or
+            "linear" to 0.
+        warmup: fraction of all steps in which the learning rate rises from 0.
+        milestones: fractions of the epochs after which a "step" multiplies the learning rate by
+            gamma; see `milestone_epochs`.
+        gamma: factor of a "step".
         momentum: of SGD, without dampening.
         nesterov: Nesterov's momentum (the authors' code: off).
         weight_decay: L2 penalty on all parameters.
@@ -68,8 +71,6 @@ class Recipe:
     epochs: Count
     batch_size: Positive
     learning_rate: Annotated[float, Field(gt=0)]
-    milestones: tuple[Fraction, ...]
-    gamma: Fraction
     momentum: Annotated[float, Field(ge=0, lt=1)]
     nesterov: bool
     weight_decay: Annotated[float, Field(ge=0)]
@@ -79,6 +80,10 @@ class Recipe:
     flip: bool
     loss: Literal["sum", "mean"]
     selection: Literal["best-full", "last"]
+    schedule: Literal["step", "linear"] = "step"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    milestones: tuple[Fraction, ...] = ()
+    gamma: Fraction | None = None
 
     @property
     def milestone_epochs(self) -> list[int]:
@@ -96,7 +101,13 @@ class Recipe:
         return epochs
 
     def problems(self) -> Iterator[Problem]:
-        """The milestones divide the epochs into phases of at least one epoch each."""
+        """Milestones belong to "step", and make phases of at least one epoch each."""
+        if self.schedule == "linear":
+            if self.milestones:
+                yield "milestones", "only schedule 'step' has them: set [] for 'linear'"
+            return
+        if self.milestones and self.gamma is None:
+            yield "gamma", "milestones multiply the learning rate by gamma: set it, as in 0.1"
         if any(later <= earlier for earlier, later in pairwise(self.milestones)):
             yield "milestones", f"{list(self.milestones)} must rise"
         phases = len(self.milestones) + 1

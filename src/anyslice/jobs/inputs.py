@@ -57,11 +57,12 @@ def read_inputs(
     decoders: int,
     processes: int,
     inexact: list[str],
+    test: bool = True,
 ) -> Inputs:
     """Open everything that a training of the run "<dataset>/<run>" reads.
 
-    How many processes train together, and the inexact options, which change results, are part of
-    its identity; how many decode image files is not.
+    How many processes train together, the inexact options, which change results, and whether the
+    test images are predicted are part of its identity; how many decode image files is not.
 
     Raises:
         AnysliceError: if the label levels do not fit the run or the data set.
@@ -78,6 +79,7 @@ def read_inputs(
             "levels": [list(level.labels) for level in levels] if run.hierarchy else None,
             "processes": processes,
             "options": inexact,
+            "test": test,
         },
         data=sha256(folders.data / MANIFEST),
         code=code_of([LOOP, STORAGES[dataset.manifest.storage], run.network.file]),

@@ -46,6 +46,8 @@ def _link(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (target / name).unlink(missing_ok=True)
+        if not (source / name).exists():
+            continue
         try:
             (target / name).hardlink_to(source / name)
         except OSError:

@@ -29,7 +29,8 @@ PACKAGES = ("anyslice", "torch", "torchvision", "numpy")
 FILES = (WEIGHTS, PREDICTIONS, HISTORY, ERRORS, TIMING, METRICS)
 """What a finished training leaves, in the order in which it is written.
 
-All but TIMING are the same bytes when the training is repeated.
+Without test images there are no PREDICTIONS. All but TIMING are the same bytes when the training is
+repeated.
 """
 
 
@@ -48,29 +49,21 @@ def write_training(
     devices, processes and options.
     """
     _write_tensors(folder / WEIGHTS, trained.network.state_dict())
-    _write_tensors(
-        folder / PREDICTIONS,
-        {
-            "predictions": trained.test_predictions.to(torch.int16),
-            "labels": trained.test_labels.to(torch.int16),
-        },
-    )
+    if test := trained.test:
+        predictions = {"predictions": test.labels, "labels": test.truth}
+        _write_tensors(folder / PREDICTIONS, {k: v.to(torch.int16) for k, v in predictions.items()})
     with write_atomically(folder / HISTORY) as path:
         pd.DataFrame([row(epoch) for epoch in trained.history]).to_csv(path, index=False)
     write_json(folder / ERRORS, ends(trained))
     write_json(folder / TIMING, {"wall_seconds": round(trained.seconds, 1)})
     identity = inputs.identity
-    metrics = {
+    metrics: dict[str, Any] = {
         "run": identity.run,
         "scale": scale,
         "seed": identity.seed,
         "chosen_epoch": trained.chosen_epoch,
-        "labels": [int(labels.max()) + 1 for labels in trained.test_labels],
-        "test_error": [by_level[0] for by_level in trained.test_errors],
         "validation_error": [by_level[0] for by_level in trained.validation_errors],
-        "test_error_by_level": trained.test_errors,
         "validation_error_by_level": trained.validation_errors,
-        "lost_later": lost_later(trained.test_predictions[:, 0] == trained.test_labels[0]),
         "branch_norms": branch_norms(trained.network.state_dict(), inputs.run.network),
         "parameters": asdict(inputs.run),
         "execution": execution,
@@ -81,6 +74,13 @@ def write_training(
         "weights_sha256": sha256(folder / WEIGHTS),
         "deployment": asdict(deployment),
     }
+    if test:
+        metrics |= {
+            "labels": [int(labels.max()) + 1 for labels in test.truth],
+            "test_error": [by_level[0] for by_level in test.errors],
+            "test_error_by_level": test.errors,
+            "lost_later": lost_later(test.labels[:, 0] == test.truth[0]),
+        }
     write_json(folder / METRICS, metrics)
 
 
@@ -98,7 +98,8 @@ def is_finished(folder: Path, identity: Identity) -> bool:
             f"{folder} holds the result of {found.get('run')} seed {found.get('seed')}, not of "
             f"{identity.run} seed {identity.seed}; choose another --output. Nothing was changed."
         )
-    return found.get("key") == identity.key and all((folder / name).exists() for name in FILES)
+    expected = [name for name in FILES if name != PREDICTIONS or identity.parameters["test"]]
+    return found.get("key") == identity.key and all((folder / n).exists() for n in expected)
 
 
 def clear(folder: Path) -> None:
@@ -156,7 +157,9 @@ def branch_norms(weights: Mapping[str, Tensor], network: NetworkParams) -> list[
 
 def ends(trained: Trained) -> dict[str, dict[str, float]]:
     """errors.json, for `dvc metrics`, which shows single numbers only; errors in percent."""
-    by_part = {"test": trained.test_errors, "validation": trained.validation_errors}
+    by_part = {"validation": trained.validation_errors}
+    if trained.test:
+        by_part["test"] = trained.test.errors
     return {
         f"{part}_error": {"thinnest": errors[0][0], "full": errors[-1][0]}
         for part, errors in by_part.items()

@@ -38,9 +38,10 @@ def run_training(
     interrupts: Interrupts,
     *,
     options: Options = Options(),  # noqa: B008
+    test: bool = True,
     tensorboard: bool = False,
 ) -> None:
-    """Train a run of a scale with a seed, going on from its last checkpoint, and write its files.
+    """Train a run of a scale with a seed, resuming its last checkpoint, and write its files.
 
     Args:
         scale: where the run, the threads and the checkpoint interval come from.
@@ -49,6 +50,7 @@ def run_training(
         folders: where to read and write.
         interrupts: when to stop.
         options: how to execute it.
+        test: predict the test images at the end.
         tensorboard: also write event files, to <output>/tensorboard.
 
     Raises:
@@ -70,6 +72,7 @@ def run_training(
             decoders=scale.threads - 1 if device.type == "cuda" else 0,
             processes=processes.world,
             inexact=options.inexact,
+            test=test,
         )
         of_seed = seed_folder(folders.work, scale.name, name, seed)
         area, output, leads = of_seed / inputs.identity.key, folders.output, processes.rank == 0
@@ -142,6 +145,7 @@ def _train_and_write(
         inputs.identity.seed,
         device=device,
         level_maps=inputs.identity.parameters["levels"],
+        test=inputs.identity.parameters["test"],
         session=session,
         processes=processes,
         options=options,

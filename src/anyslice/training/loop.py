@@ -2,7 +2,7 @@
 
 Reads top to bottom: `train` sets up and goes to the last checkpoint if there is one, then for each
 epoch trains, validates and remembers the weights to keep; at the end it measures the test error of
-every sub-network once. The session is asked between steps; it saves, shows and stops.
+every sub-network once. Between steps it calls the session, which checkpoints, reports and stops.
 """
 
 from __future__ import annotations
@@ -26,12 +26,32 @@ from anyslice.networks.initialise import initialise
 from anyslice.training.distributed import Processes
 from anyslice.training.loss import labels_by_level
 from anyslice.training.options import Options
+from anyslice.training.schedule import learning_rate
 from anyslice.training.session import Session
 from anyslice.training.state import Epoch, Errors, State, start_momentum
 from anyslice.training.step import Step, make_step
 
 EVALUATION_BATCH = {"cpu": 250, "cuda": 1000}
 """Images of a batch by type of device. In evaluation BN uses its running statistics."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The labels that a network of K sub-networks gives N images, at D levels.
+
+    Attributes:
+        labels: (K, D, N).
+        truth: (D, N).
+    """
+
+    labels: Tensor
+    truth: Tensor
+
+    @property
+    def errors(self) -> Errors:
+        """Percent wrong of each sub-network at each level."""
+        errors: Errors = ((self.labels != self.truth).double().mean(dim=2) * 100).tolist()
+        return errors
 
 
 @dataclass(frozen=True)
@@ -43,9 +63,7 @@ class Trained:
         chosen_epoch: counted from 1; 0 where there was none.
         history: every epoch.
         validation_errors: of the chosen epoch.
-        test_errors: of the chosen weights.
-        test_predictions: (K, D, N) predicted labels.
-        test_labels: (D, N).
+        test: what the chosen weights make of the test images; None where it was not asked for.
         seconds: wall time, data loading and evaluation included.
     """
 
@@ -53,9 +71,7 @@ class Trained:
     chosen_epoch: int
     history: list[Epoch]
     validation_errors: Errors
-    test_errors: Errors
-    test_predictions: Tensor
-    test_labels: Tensor
+    test: Predicted | None
     seconds: float
 
 
@@ -66,6 +82,7 @@ def train(
     *,
     device: torch.device,
     level_maps: Sequence[Sequence[int]] | None = None,
+    test: bool = True,
     session: Session | None = None,
     processes: Processes = Processes(),  # noqa: B008
     options: Options = Options(),  # noqa: B008
@@ -78,6 +95,7 @@ def train(
         seed: of the initial weights, the order of the images and their augmentation.
         device: where to train.
         level_maps: for each level the label of every class (a hierarchy), or None.
+        test: predict the test images at the end; a pilot must not.
         session: what is done between the steps; nothing by default.
         processes: those that train together.
         options: faster execution.
@@ -92,16 +110,17 @@ def train(
     network = make_network(run, dataset, seed, maps).to(device)
     network = network.to(memory_format=torch.channels_last)
     optimiser = make_optimiser(network, recipe, device)
-    state = State(network, optimiser, dataset.steps_per_epoch(recipe.batch_size))
+    steps = dataset.steps_per_epoch(recipe.batch_size)
+    state = State(network, optimiser, steps)
     session.restore(state)
     step = make_step(network, optimiser, recipe.loss, processes, options, device)
 
     while state.epoch <= recipe.epochs:
-        state.learning_rate = learning_rate(recipe, state.epoch)
         speed = train_epoch(state, step, dataset, recipe, maps, seed, session, processes)
-        errors = errors_of(predict(network, dataset, "validation", maps, session, processes))
+        errors = predict(network, dataset, "validation", maps, session, processes).errors
         losses = state.losses.mean(0).tolist()
-        epoch = Epoch(state.epoch, state.learning_rate, losses, errors, speed)
+        rate = learning_rate(recipe, state.epoch * steps - 1, steps)
+        epoch = Epoch(state.epoch, rate, losses, errors, speed)
         state.end_epoch(epoch, selection=recipe.selection)
         session.after_epoch(state)
 
@@ -112,18 +131,14 @@ def train(
     if state.history:
         validation_errors = state.history[state.best_epoch - 1].validation_errors
     else:
-        validation_errors = errors_of(
-            predict(network, dataset, "validation", maps, session, processes)
-        )
-    test = predict(network, dataset, "test", maps, session, processes)
+        validation_errors = predict(network, dataset, "validation", maps, session, processes).errors
+    tested = predict(network, dataset, "test", maps, session, processes) if test else None
     return Trained(
         network=network.eval().cpu(),
         chosen_epoch=state.best_epoch,
         history=state.history,
         validation_errors=validation_errors,
-        test_errors=errors_of(test),
-        test_predictions=test[0],
-        test_labels=test[1],
+        test=tested,
         seconds=state.seconds,
     )
 
@@ -169,12 +184,6 @@ def make_optimiser(
     return optimiser
 
 
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 1: it drops after the milestones."""
-    drops = sum(epoch > milestone for milestone in recipe.milestone_epochs)
-    return recipe.learning_rate * recipe.gamma**drops
-
-
 def train_epoch(
     state: State,
     step: Step,
@@ -205,6 +214,8 @@ def train_epoch(
         rank=processes.rank,
         world=processes.world,
     ):
+        done = (state.epoch - 1) * len(state.losses) + state.step
+        state.learning_rate = learning_rate(recipe, done, len(state.losses))
         state.losses[state.step] = step(images, labels_by_level(labels, level_maps))
         state.step += 1
         if device.type == "cpu":
@@ -222,8 +233,8 @@ def predict(
     level_maps: Tensor,
     session: Session,
     processes: Processes,
-) -> tuple[Tensor, Tensor]:
-    """Predicted labels (K, D, N) and true labels (D, N) of "validation" or "test", on the CPU.
+) -> Predicted:
+    """The labels of all images of "validation" or "test", on the CPU.
 
     Each process takes every `world`-th batch.
     """
@@ -248,14 +259,7 @@ def predict(
         if batch is not None
     ]
     predictions, labels = zip(*in_order, strict=True)
-    return torch.cat(predictions, dim=2), torch.cat(labels, dim=1)
-
-
-def errors_of(predicted: tuple[Tensor, Tensor]) -> Errors:
-    """Percent wrong of each sub-network at each level."""
-    predictions, labels = predicted
-    errors: Errors = ((predictions != labels).double().mean(dim=2) * 100).tolist()
-    return errors
+    return Predicted(torch.cat(predictions, dim=2), torch.cat(labels, dim=1))
 
 
 def raise_unless_finite(network: AnytimeNetwork) -> None:

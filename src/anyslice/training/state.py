@@ -25,7 +25,7 @@ class Epoch:
 
     Attributes:
         epoch: counted from 1.
-        learning_rate: of all its steps.
+        learning_rate: of its last step.
         train_losses: mean loss of each of the K sub-networks over the epoch.
         validation_errors: after the epoch.
         images_per_second: of training alone, since the last start.
