@@ -23,6 +23,15 @@ import click
 import pandas as pd
 
 RATES = (0.05, 0.1, 0.2, 0.4)
+COLUMNS = {
+    "run": "string",
+    "learning_rate": "float64",
+    "mean_validation_error": "float64",
+    "validation_errors": "string",
+    "seed": "Int64",
+    "epochs": "Int64",
+    "weights_sha256": "string",
+}
 WRITING = Lock()
 
 
@@ -52,10 +61,10 @@ def pilot(run: str, rate: float, work: Path, table: Path) -> None:
 
 def write(row: dict[str, Any], table: Path) -> None:
     """Add a row to the table, in place of an earlier one of the same pilot."""
-    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
-    kept = [r for r in rows if (r["run"], r["learning_rate"]) != (row["run"], row["learning_rate"])]
-    ordered = sorted([*kept, row], key=lambda r: (r["run"], r["learning_rate"]))
-    pd.DataFrame(ordered).astype({"seed": "Int64", "epochs": "Int64"}).to_csv(table, index=False)
+    key = ["run", "learning_rate"]
+    rows = pd.concat([*([pd.read_csv(table)] if table.exists() else []), pd.DataFrame([row])])
+    rows = rows.drop_duplicates(key, keep="last").sort_values(key)
+    rows.reindex(columns=list(COLUMNS)).astype(COLUMNS).to_csv(table, index=False)
 
 
 @click.command()
@@ -66,10 +75,11 @@ def write(row: dict[str, Any], table: Path) -> None:
 def main(runs: tuple[str, ...], jobs: int, work: Path, table: Path) -> None:
     """Pilot RUNS, "<dataset>/<run>" of the scale pilot, and print the rate of each."""
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda of: pilot(*of, work, table), product(runs, RATES)))
-    for run, of_run in pd.read_csv(table).groupby("run", sort=False):
-        best = of_run.sort_values(["mean_validation_error", "learning_rate"]).iloc[0]
-        click.echo(f"{run}: {best['learning_rate']:g} ({best['mean_validation_error']:.2f} %)")
+        pilots = [pool.submit(pilot, run, rate, work, table) for run, rate in product(runs, RATES)]
+    for finished in pilots:
+        finished.result()
+    best = pd.read_csv(table).sort_values(["mean_validation_error", "learning_rate"])
+    click.echo(best.drop_duplicates("run")[list(COLUMNS)[:3]].to_string(index=False))
 
 
 if __name__ == "__main__":
