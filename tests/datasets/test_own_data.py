@@ -1,4 +1,4 @@
-"""A folder of one's own images, as the README says, and what can be wrong with it."""
+"""A folder of one's own images, as docs/your-own.md says, and what can be wrong with it."""
 
 import io
 import re
@@ -57,14 +57,14 @@ def prepared(description, output):
 
 
 def section(title):
-    """The blocks of a section of the README, by language."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The blocks of a section of docs/your-own.md, by language."""
+    text = (ROOT / "docs/your-own.md").read_text(encoding="utf-8")
     body = text.split(f"## {title}\n")[1].split("\n## ")[0]
     return re.findall(r"```(\w*)\n(.*?)```", body, flags=re.DOTALL)
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_lead_to_a_training(tmp_path, monkeypatch):
+def test_the_documented_commands_lead_to_a_training(tmp_path, monkeypatch):
     (tmp_path / "params/datasets").mkdir(parents=True)
     for name in ("taxonomy", "claims.yaml"):
         (tmp_path / "params" / name).symlink_to(ROOT / "params" / name)

@@ -1,4 +1,4 @@
-"""A network, a scale and a figure of one's own, by the commands of the README."""
+"""A network, a scale and a figure of one's own, by the commands of docs/your-own.md."""
 
 import json
 import re
@@ -18,8 +18,8 @@ FOLDER = f"results/mine/runs/{RUN}/seed1"
 
 
 def section(title: str, root: Path) -> str:
-    """A section of the README."""
-    sections = re.split(r"^## ", (root / "README.md").read_text(), flags=re.MULTILINE)
+    """A section of docs/your-own.md."""
+    sections = re.split(r"^## ", (root / "docs/your-own.md").read_text(), flags=re.MULTILINE)
     (found,) = [text for text in sections if text.startswith(f"{title}\n")]
     return found
 
@@ -32,7 +32,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, copy_repository, root, run) -> Path:
-    """A copy of the repository's files in which the README's commands were run."""
+    """A copy of the repository's files in which the documented commands were run."""
     folder = copy_repository(tmp_path_factory.mktemp("project"))
     for title in ("Your own network", "Your own figure"):
         for command in "".join(blocks(section(title, root), "")).splitlines():
@@ -45,7 +45,7 @@ def states(project, run) -> dict[str, str]:
     return {row["run"]: row["state"] for row in said["trainings"]}
 
 
-def test_what_the_readme_shows_is_in_the_example(root):
+def test_what_the_page_shows_is_in_the_example(root):
     example = yaml.safe_load((root / SCALE).read_text())
 
     def within(part, whole):
@@ -83,9 +83,7 @@ def test_ones_own_figure_looks_as_its_keys_say(project):
 
 
 @pytest.mark.system
-def test_it_is_benchmarked_tried_and_predicts_like_the_others(project, run, tmp_path):
-    bench = json.loads((project / "results/bench-mine.json").read_text())
-    assert bench["networks"][RUN]["images_per_second"] > 0
+def test_it_is_tried_and_predicts_like_the_others(project, run, tmp_path):
     (tried,) = (project / "work/tried").rglob("metrics.json")
     assert len(json.loads(tried.read_text())["test_error"]) == 2
     Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")

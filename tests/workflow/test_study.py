@@ -84,7 +84,7 @@ def test_a_clone_trains_nothing_and_draws_the_same_tables(root, copy_repository,
     assert (clone / "results/report.html").exists()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/study.md"])
+@pytest.mark.parametrize("page", ["docs/study.md"])
 def test_what_the_pages_say_of_claims_is_what_was_measured(root, verdicts, page):
     """A row of their tables begins with a claim's name and ends with its verdict."""
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|$", (root / page).read_text(), re.MULTILINE)
