@@ -16,9 +16,12 @@ PYTHON ?= python3
 SCALE ?= quick
 VENV := .venv
 BIN := $(VENV)/bin
-# Caches of the tools that tests start stay in the checkout; pip's is left where it is.
-PYTEST := XDG_CACHE_HOME=$(CURDIR)/.cache pytest
+# The scripts of an environment name its folder, so one that was copied or moved with its checkout
+# would run, and install into, the one it was: its stamp is another, and it is made anew.
+INSTALLED := $(VENV)/installed-$(shell pwd | cksum | cut -d ' ' -f 1)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Caches of the tools that tests start stay in the checkout; pip's is left where it is.
+quicktest test systemtest gputest bench killtest crashtest: export XDG_CACHE_HOME = $(CURDIR)/.cache
 
 .PHONY: demo study quicktest test systemtest gputest verify bench killtest crashtest check install lock
 
@@ -34,32 +37,32 @@ study: install
 	snakemake --cores all --config scale=study $(if $(DATA),'$(SOURCES)')
 
 quicktest: install
-	$(PYTEST) -q -n 2 -m "not slow and not system and not perf"
+	pytest -q -n 2 -m "not slow and not system and not perf"
 
 test: install check
-	$(PYTEST) -n 2 -m "not system and not perf"
+	pytest -n 2 -m "not system and not perf"
 
 systemtest: install
-	$(PYTEST) -n 2 -m system
-	SYSTEMTEST=1 $(PYTEST) tests/workflow/test_slurm.py
+	pytest -n 2 -m system
+	SYSTEMTEST=1 pytest tests/workflow/test_slurm.py
 
 gputest: install
-	$(PYTEST) tests/gpu
+	pytest tests/gpu
 
 verify: install
 	anyslice dvc-yaml --check --scale $(SCALE)
 	anyslice verify --scale $(SCALE)
 
 bench: install
-	$(PYTEST) -m perf
+	pytest -m perf
 	anyslice bench --output results/bench.json
 	anyslice bench i-resnext --threads 1 --output results/bench-one-thread.json
 
 killtest: install
-	KILLS=50 $(PYTEST) -s tests/training/test_kill.py
+	KILLS=50 pytest -s tests/training/test_kill.py
 
 crashtest: install
-	KILLS=20 $(PYTEST) -s tests/workflow/test_crash.py
+	KILLS=20 pytest -s tests/workflow/test_crash.py
 
 check: install
 	ruff format --check .
@@ -68,13 +71,14 @@ check: install
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-install: $(VENV)/installed
+install: $(INSTALLED)
 
 # The stamp is newer than the lock only after everything in it is installed.
-$(VENV)/installed: requirements.lock pyproject.toml
+$(INSTALLED): requirements.lock pyproject.toml
+	test -e $@ || rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	# Relative, for Python 3.11 cannot read other than ASCII letters there under LC_ALL=C.
 	for pth in $(VENV)/lib/python3*/site-packages/__editable__.anyslice-*.pth; do \
 	    echo ../../../../src >$$pth; done
