@@ -13,6 +13,7 @@ What lies between x and y exists only in tiles that fit the caches next to the c
     pointwise.py, grouped.py    the passes of 1x1 and of grouped 3x3 convolutions
     norm.py                     what BN needs between them
     norm_relu.py, rows.py       BN and ReLU alone, at any width
+    growth.py                   features that grow by concatenation, in one buffer
     parts.py                    how a pass sees its tensors, part by part and tile by tile
     vectors.py                  what the innermost loops are written with
     elementwise.py, products.py the innermost loops

@@ -17,12 +17,12 @@ from torch.overrides import has_torch_function
 
 from anyslice.kernels.data import Norm
 
-SMALLEST = 1 << 15
+SMALLEST = 1 << 12
 """Elements of x up to which the plain modules are faster: there the calls count, not memory."""
 
 
-def pays(x: Tensor, *, training: bool) -> bool:
-    """Whether `norm_relu` is applicable to x, and faster than the plain modules.
+def applies(x: Tensor, *, training: bool) -> bool:
+    """Whether there are kernels for training on x, and it is so large that they pay.
 
     Not in reduced precision, for which there are no kernels, nor while someone overrides torch's
     functions, as training in several processes does for BN. NUMBA_DISABLE_JIT switches it off too.
@@ -33,11 +33,14 @@ def pays(x: Tensor, *, training: bool) -> bool:
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
         and x.numel() > SMALLEST
-        and x.stride(1) == 1
-        and not x.is_contiguous()
         and not has_torch_function((x,))
         and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
     )
+
+
+def pays(x: Tensor, *, training: bool) -> bool:
+    """Whether `norm_relu` is applicable to x, and faster than the plain modules."""
+    return applies(x, training=training) and x.stride(1) == 1 and not x.is_contiguous()
 
 
 def norm_of(bn: nn.BatchNorm2d) -> Norm:
@@ -62,27 +65,18 @@ class _NormReLU(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, _weight: Tensor, _bias: Tensor, norm: Norm) -> Tensor:
         # Importing takes half a second, which whoever does not train need not wait.
         from anyslice.kernels import rows
-        from anyslice.kernels.norm import normalise
 
         x = rows.rows(features)
-        times = rows.pixels_side_by_side(x)
-        normalised = normalise(rows.as_images(x), rows.moments(x, times), norm)
         y = x.new_empty(x.shape)
-        rows.activate(x, normalised, y, times)
+        ctx.activated, ctx.shape = rows.norm_relu(x, norm, y), features.shape
         ctx.save_for_backward(x)
-        ctx.normalised, ctx.shape = normalised, features.shape
         return rows.as_features(y, features.shape)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         from anyslice.kernels import rows
-        from anyslice.kernels.norm import upstream_of
 
         (x,) = ctx.saved_tensors
-        g = rows.rows(grad)
-        times = min(rows.pixels_side_by_side(x), rows.pixels_side_by_side(g))
-        found = rows.through_relu(g, x, ctx.normalised, times)
-        known, weight, bias = upstream_of(rows.as_images(x), found, ctx.normalised)
-        rows.take_upstream(found.g, known._replace(y=x), rows.pixels_side_by_side(x))
-        return rows.as_features(found.g, ctx.shape), weight, bias, None
+        gradient, *affine = rows.norm_relu_backward(rows.rows(grad), ctx.activated._replace(x=x))
+        return rows.as_features(gradient, ctx.shape), *affine, None

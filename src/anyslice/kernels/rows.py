@@ -1,105 +1,156 @@
 """The passes of BN and ReLU alone, on maps of any width.
 
 Here features are matrices (pixels, channels) whose rows may lie further apart than they are long:
-some channels of wider features.
+some channels of wider features. Maps of few channels are taken as ones of `times` as many, with so
+many pixels side by side, so that they fill whole vectors; what is found of such channels (C times)
+is of C channels, `times` over.
+
+A direction is one call, whose threads wait for each other between its phases: these maps are so
+small that more calls would take longer than the work.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
 
-from anyslice.kernels import threads
-from anyslice.kernels.data import LANES, Found, Moments, Normalised, Upstream
-from anyslice.kernels.norm import room_for_moments, sizes_of
+from anyslice.kernels.data import LANES, Norm
 from anyslice.kernels.parts import (
     PARTS,
     TILE,
     activate_tile,
+    add_upstream_tile,
+    matrix_at,
     rows_of,
     scratch_of,
-    sums_of,
     take_in,
     through_relu_tile,
     to_moments,
     upstream_tile,
     vector_at,
 )
-from anyslice.kernels.threads import parts_taken, task_at
+from anyslice.kernels.threads import call, is_mine, parts_taken, task_at, wait
+
+SCALE, SHIFT, MEAN, INVERSE = range(4)
+"""Rows of `Activated.statistics`; the inverse is 1 / standard deviation."""
 
 
-def pixels_side_by_side(x: Tensor) -> int:
-    """How many pixels of x (pixels, C) are best taken as one, so that they fill whole vectors.
+class Activated(NamedTuple):
+    """What the backward pass needs of the forward one.
+
+    Attributes:
+        x: (pixels, C).
+        statistics: (4, C times), see SCALE.
+        times: pixels that were taken as one.
+    """
+
+    x: Tensor
+    statistics: Tensor
+    times: int
+
+
+def pixels_side_by_side(*matrices: Tensor) -> int:
+    """How many pixels of matrices (pixels, C) are best taken as one, so that they fill vectors.
 
     1 where there are many channels, where rows lie apart, or where parts would not have equally
     many pixels.
     """
-    pixels, channels = x.shape
+    pixels, channels = matrices[0].shape
     times = LANES // math.gcd(channels, LANES)
-    fits = channels <= 2 * LANES and x.is_contiguous() and pixels % (PARTS * times) == 0
-    return times if fits else 1
+    fits = channels <= 2 * LANES and pixels % (PARTS * times) == 0
+    return times if fits and all(matrix.is_contiguous() for matrix in matrices) else 1
 
 
-def moments(x: Tensor, times: int) -> Moments:
-    """The moments of x (pixels, C), taking so many pixels as one."""
-    x, channels = _side_by_side(x, times), x.shape[1]
-    sizes = sizes_of(as_images(x), room=3 * x.shape[1])
-    found = room_for_moments(as_images(x), sizes)
-    scratch = x.new_empty(sizes["parts"], sizes["room"])
-    threads.run(_run_moments, sizes, {"scratch": scratch} | found._asdict(), {"x": x})
-    return Moments(*(tensor.view(-1, channels) for tensor in found))
-
-
-def activate(x: Tensor, norm: Normalised, out: Tensor, times: int) -> None:
-    """`out = relu(scale x + shift)`, all (pixels, C)."""
-    rows = {"x": _side_by_side(x, times), "out": _side_by_side(out, times)}
-    threads.run(
-        _run_activate,
-        sizes_of(as_images(rows["x"])),
-        _repeated({"scale": norm.scale, "shift": norm.shift}, times),
-        rows,
+def norm_relu(x: Tensor, norm: Norm, out: Tensor) -> Activated:
+    """`out = relu(bn(x))`, both (pixels, C); the running statistics are updated."""
+    times = pixels_side_by_side(x, out)
+    width = x.shape[1] * times
+    sizes = _sizes(x, times)
+    statistics = x.new_empty(4, width)
+    sums = x.new_empty(sizes["parts"], 5 * width)
+    call(
+        _run_forward,
+        x.dtype,
+        **sizes,
+        room=5 * width,
+        scratch=sums.data_ptr(),
+        x=x.data_ptr(),
+        x_row=x.stride(0) * times,
+        out=out.data_ptr(),
+        out_row=out.stride(0) * times,
+        scale=statistics.data_ptr(),
+        weight=norm.weight.data_ptr(),
+        bias=norm.bias.data_ptr(),
+        running_mean=norm.running_mean.data_ptr(),
+        running_var=norm.running_var.data_ptr(),
+        momentum=norm.momentum,
+        eps=norm.eps,
     )
+    return Activated(x, statistics, times)
 
 
-def through_relu(g: Tensor, x: Tensor, norm: Normalised, times: int) -> Found:
-    """The gradient of scale x + shift, from g, that of its ReLU; there is no weight."""
-    out, channels = x.new_empty(x.shape), x.shape[1]
-    rows = {name: _side_by_side(t, times) for name, t in (("g", g), ("x", x), ("out", out))}
-    width = channels * times
-    sizes = sizes_of(as_images(rows["x"]), room=TILE * width)
-    sums, products = x.new_empty(2, sizes["parts"], width).unbind()
-    scratch = x.new_empty(sizes["parts"], sizes["room"])
-    vectors = {"scale": norm.scale, "shift": norm.shift, "mean": norm.mean}
-    tensors = {"sums": sums, "products": products, "scratch": scratch}
-    threads.run(_run_through_relu, sizes, tensors | _repeated(vectors, times), rows)
-    return Found(out, sums.view(-1, channels), products.view(-1, channels), x.new_empty(0))
+def norm_relu_backward(
+    g: Tensor, of: Activated, add_to: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x (pixels, C), and of the BN's weight and bias, from that of the result.
+
+    With n pixels, all sums over them, and g the gradient after the ReLU:
+    dx = scale (g - sum of g / n - (x - mean) inverse^2 sum of g (x - mean) / n)
+       = scale g + slope x + offset
+
+    Args:
+        g: (pixels, C), in memory as it may be.
+        of: what the forward pass left.
+        add_to: (pixels, C), what the gradient of x is added to; the one returned is without use
+            then.
+    """
+    x, times = of.x, 1 if add_to is not None else min(of.times, pixels_side_by_side(of.x, g))
+    channels, width = x.shape[1], x.shape[1] * times
+    sizes = _sizes(x, times)
+    out = x.new_empty(x.shape)
+    affine = x.new_empty(2, channels)
+    lines = x.new_empty(2, width)
+    room = (TILE + 2) * width
+    scratch = x.new_empty(sizes["parts"], room)
+    call(
+        _run_backward,
+        x.dtype,
+        **sizes,
+        room=room,
+        scratch=scratch.data_ptr(),
+        x=x.data_ptr(),
+        x_row=x.stride(0) * times,
+        g=g.data_ptr(),
+        g_row=g.stride(0) * times,
+        out=out.data_ptr(),
+        out_row=width,
+        residual=0 if add_to is None else add_to.data_ptr(),
+        y_row=0 if add_to is None else add_to.stride(0),
+        scale=of.statistics.data_ptr(),
+        summed=of.statistics.shape[1],
+        slope=lines.data_ptr(),
+        weight=affine.data_ptr(),
+    )
+    return out, affine[0], affine[1]
 
 
-def take_upstream(g: Tensor, known: Upstream, times: int) -> None:
-    """Overwrite g by gain g + slope y + offset."""
-    rows = {"g": _side_by_side(g, times), "y": _side_by_side(known.y, times)}
-    vectors = {"gain": known.gain, "slope": known.slope, "offset": known.offset}
-    threads.run(_run_upstream, sizes_of(as_images(rows["g"])), _repeated(vectors, times), rows)
-
-
-def _side_by_side(x: Tensor, times: int) -> Tensor:
-    return x.view(-1, times * x.shape[1]) if times > 1 else x
-
-
-def _repeated(vectors: dict[str, Tensor], times: int) -> dict[str, Tensor]:
-    if times == 1:
-        return vectors
-    stacked = torch.stack(list(vectors.values())).repeat(1, times)
-    return dict(zip(vectors, stacked, strict=True))
-
-
-def as_images(x: Tensor) -> Tensor:
-    """Each pixel as an image."""
-    return x[:, None, None]
+def _sizes(x: Tensor, times: int) -> dict[str, int]:
+    pixels, channels = x.shape
+    images = pixels // times
+    return {
+        "parts": min(PARTS, images),
+        "images": images,
+        "height": 1,
+        "width": 1,
+        "inputs": channels * times,
+        "used": channels,
+        "times": times,
+    }
 
 
 def rows(features: Tensor) -> Tensor:
@@ -117,69 +168,130 @@ def as_features(matrix: Tensor, shape: torch.Size) -> Tensor:
 @njit
 def _moments(task: Any, part: int) -> None:
     x = rows_of(task.x, task, part, task.inputs, task.x_row)
-    sums = sums_of(task.means, task, part, task.inputs)
-    squares = sums_of(task.squares, task, part, task.inputs)
-    work = scratch_of(task, part, 0, 3, task.inputs)
+    work = scratch_of(task, part, 0, 5, task.inputs)
+    work[3:] = 0
     for start in range(0, x.shape[0], TILE):
-        take_in(x[start : start + TILE], start, work, sums, squares)
-    to_moments(x.shape[0], work[0], sums, squares)
+        take_in(x[start : start + TILE], start, work[:3], work[3], work[4])
+    to_moments(x.shape[0], work[0], work[3], work[4])
+
+
+@njit
+def _normalise(task: Any) -> None:
+    """Mean, variance, scale and shift of each channel, from the moments of all parts."""
+    channels, pixels = task.used, task.images * task.times
+    statistics = matrix_at(task.scale, task, 4, task.inputs)
+    weight, bias = vector_at(task.weight, task, channels), vector_at(task.bias, task, channels)
+    running_mean = vector_at(task.running_mean, task, channels)
+    running_var = vector_at(task.running_var, task, channels)
+    for c in range(channels):
+        total, about_mean = 0.0, 0.0
+        for part in range(task.parts):
+            means = scratch_of(task, part, 3 * task.inputs, 1, task.inputs)[0]
+            for t in range(task.times):
+                total += _images_of_part(task, part) * means[t * channels + c]
+        mean = total / pixels
+        for part in range(task.parts):
+            means, squares = scratch_of(task, part, 3 * task.inputs, 2, task.inputs)
+            for t in range(task.times):
+                distance = means[t * channels + c] - mean
+                about_mean += squares[t * channels + c]
+                about_mean += _images_of_part(task, part) * distance**2
+        inverse = 1 / np.sqrt(about_mean / pixels + task.eps)
+        for t in range(task.times):
+            statistics[SCALE, t * channels + c] = weight[c] * inverse
+            statistics[SHIFT, t * channels + c] = bias[c] - mean * weight[c] * inverse
+            statistics[MEAN, t * channels + c] = mean
+            statistics[INVERSE, t * channels + c] = inverse
+        running_mean[c] += task.momentum * (mean - running_mean[c])
+        unbiased = about_mean / max(1, pixels - 1)
+        running_var[c] += task.momentum * (unbiased - running_var[c])
+
+
+@njit
+def _images_of_part(task: Any, part: int) -> int:
+    return (part + 1) * task.images // task.parts - part * task.images // task.parts  # type: ignore[no-any-return]
 
 
 @njit
 def _activate(task: Any, part: int) -> None:
-    scale = vector_at(task.scale, task, task.inputs)
-    shift = vector_at(task.shift, task, task.inputs)
+    statistics = matrix_at(task.scale, task, 4, task.inputs)
     x = rows_of(task.x, task, part, task.inputs, task.x_row)
-    activate_tile(x, scale, shift, rows_of(task.out, task, part, task.inputs, task.out_row))
+    out = rows_of(task.out, task, part, task.inputs, task.out_row)
+    activate_tile(x, statistics[SCALE], statistics[SHIFT], out)
 
 
 @njit
 def _through_relu(task: Any, part: int) -> None:
-    scale = vector_at(task.scale, task, task.inputs)
-    shift = vector_at(task.shift, task, task.inputs)
-    mean = vector_at(task.mean, task, task.inputs)
+    statistics = matrix_at(task.scale, task, 4, task.summed)[:, : task.inputs]
     x = rows_of(task.x, task, part, task.inputs, task.x_row)
     g = rows_of(task.g, task, part, task.inputs, task.g_row)
     out = rows_of(task.out, task, part, task.inputs, task.out_row)
-    sums = sums_of(task.sums, task, part, task.inputs)
-    products = sums_of(task.products, task, part, task.inputs)
     z = scratch_of(task, part, 0, TILE, task.inputs)
+    sums, products = scratch_of(task, part, z.size, 2, task.inputs)
+    sums[:], products[:] = 0, 0
     for start in range(0, x.shape[0], TILE):
         end = min(start + TILE, x.shape[0])
         x_tile, z_tile = x[start:end], z[: end - start]
-        activate_tile(x_tile, scale, shift, z_tile)
-        through_relu_tile(g[start:end], z_tile, x_tile, mean, sums, products, out[start:end])
+        activate_tile(x_tile, statistics[SCALE], statistics[SHIFT], z_tile)
+        through_relu_tile(
+            g[start:end], z_tile, x_tile, statistics[MEAN], sums, products, out[start:end]
+        )
+
+
+@njit
+def _lines(task: Any) -> None:
+    """Slope and offset of each channel, and the gradients of weight and bias, from all parts."""
+    channels, pixels = task.used, task.images * task.times
+    statistics = matrix_at(task.scale, task, 4, task.summed)
+    lines = matrix_at(task.slope, task, 2, task.inputs)
+    affine = matrix_at(task.weight, task, 2, channels)
+    for c in range(channels):
+        total, product = 0.0, 0.0
+        for part in range(task.parts):
+            sums, products = scratch_of(task, part, TILE * task.inputs, 2, task.inputs)
+            for t in range(task.times):
+                total += sums[t * channels + c]
+                product += products[t * channels + c]
+        scale, inverse = statistics[SCALE, c], statistics[INVERSE, c]
+        affine[0, c], affine[1, c] = product * inverse, total
+        slope = -scale * inverse**2 * product / pixels
+        for t in range(task.times):
+            lines[0, t * channels + c] = slope
+            lines[1, t * channels + c] = -scale * total / pixels - slope * statistics[MEAN, c]
 
 
 @njit
 def _upstream(task: Any, part: int) -> None:
-    gain = vector_at(task.gain, task, task.inputs)
-    slope = vector_at(task.slope, task, task.inputs)
-    offset = vector_at(task.offset, task, task.inputs)
-    g = rows_of(task.g, task, part, task.inputs, task.g_row)
-    y = rows_of(task.y, task, part, task.inputs, task.y_row)
-    upstream_tile(g, y, gain, slope, offset, g)
+    gain = matrix_at(task.scale, task, 4, task.summed)[SCALE]
+    lines = matrix_at(task.slope, task, 2, task.inputs)
+    x = rows_of(task.x, task, part, task.inputs, task.x_row)
+    out = rows_of(task.out, task, part, task.inputs, task.out_row)
+    if task.residual == 0:
+        upstream_tile(out, x, gain, lines[0], lines[1], out)
+    else:
+        total = rows_of(task.residual, task, part, task.inputs, task.y_row)
+        add_upstream_tile(out, x, gain, lines[0], lines[1], total)
 
 
-def _run_moments(pointer: Any) -> None:
+def _run_forward(pointer: Any) -> None:
     task = task_at(pointer)
     for part in parts_taken(pointer):
         _moments(task, part)
-
-
-def _run_activate(pointer: Any) -> None:
-    task = task_at(pointer)
-    for part in parts_taken(pointer):
+    wait(task.barrier)
+    if is_mine(pointer, 1):
+        _normalise(task)
+    wait(task.barrier)
+    for part in parts_taken(pointer, 2):
         _activate(task, part)
 
 
-def _run_through_relu(pointer: Any) -> None:
+def _run_backward(pointer: Any) -> None:
     task = task_at(pointer)
     for part in parts_taken(pointer):
         _through_relu(task, part)
-
-
-def _run_upstream(pointer: Any) -> None:
-    task = task_at(pointer)
-    for part in parts_taken(pointer):
+    wait(task.barrier)
+    if is_mine(pointer, 1):
+        _lines(task)
+    wait(task.barrier)
+    for part in parts_taken(pointer, 2):
         _upstream(task, part)

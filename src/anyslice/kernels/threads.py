@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
@@ -21,8 +21,11 @@ from numba.extending import intrinsic, models, register_model
 from torch import Tensor
 
 _INTEGERS = (
-    "taken",  # parts that threads took; the first, for `_take` counts at the task's address
+    "taken",  # parts that threads took; for `_take` counts at the task's address
+    "taken_next",  # the same of a second phase, after `wait`
+    "taken_last",
     "parts",
+    "barrier",  # address of the function that waits for all threads; 0 in a single one
     "images",
     "height",
     "width",
@@ -31,6 +34,7 @@ _INTEGERS = (
     "group",  # channels in a group of a convolution
     "used",  # channels that are not padding
     "summed",  # parts whose sums are there
+    "times",  # pixels that are taken as one
     "room",  # numbers in the scratch memory of a part
     "x_row",  # numbers from pixel to pixel, where tensors need not be contiguous
     "y_row",
@@ -126,27 +130,46 @@ def run(
     dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
     if len(dtypes) > 1:
         raise ValueError(f"tensors of different types, {dtypes}, must be of one")
-    dtype = dtypes.pop()
     addresses = {name: tensor.data_ptr() for name, tensor in tensors.items()}
-    task = _TASKS[dtype](**numbers, **addresses)
-    compiled, parallel = _compiled(function, dtype), _openmp()
-    if parallel is None or task.parts == 1 or torch.get_num_threads() == 1:
+    call(function, dtypes.pop(), **numbers, **addresses)
+
+
+def call(function: Callable[[Any], None], dtype: torch.dtype, **fields: float) -> None:
+    """`run` without its checks, for operations so short that these would take most of the time.
+
+    Args:
+        function: see `run`.
+        dtype: of the tensors whose addresses the task holds.
+        fields: of the task.
+    """
+    task = _TASKS[dtype](**fields)
+    compiled, openmp = _compiled(function, dtype), _openmp()
+    if openmp is None or task.parts == 1 or torch.get_num_threads() == 1:
         compiled.ctypes(ctypes.addressof(task))
     else:
-        parallel(compiled.address, ctypes.addressof(task), torch.get_num_threads(), 0)
+        task.barrier = openmp.barrier
+        openmp.parallel(compiled.address, ctypes.addressof(task), torch.get_num_threads(), 0)
+
+
+class _OpenMP(NamedTuple):
+    """GNU OpenMP: runs a function in some threads; the address of its barrier."""
+
+    parallel: Callable[..., None]
+    barrier: int
 
 
 @functools.cache
-def _openmp() -> Callable[..., None] | None:
+def _openmp() -> _OpenMP | None:
     """PyTorch's own GNU OpenMP, or None: a second set of threads would fight its for the cores."""
-    for library in Path(torch.__file__).parent.glob("lib/libgomp*.so*"):
+    for name in Path(torch.__file__).parent.glob("lib/libgomp*.so*"):
         try:
-            parallel = ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_NOLOAD).GOMP_parallel
+            library = ctypes.CDLL(str(name), mode=os.RTLD_NOW | os.RTLD_NOLOAD)
+            parallel, barrier = library.GOMP_parallel, library.GOMP_barrier
         except (OSError, AttributeError):
             continue
         parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
         parallel.restype = None
-        return cast("Callable[..., None]", parallel)
+        return _OpenMP(parallel, cast(int, ctypes.cast(barrier, ctypes.c_void_p).value))
     return None
 
 
@@ -206,18 +229,36 @@ def _type_pointer(_: Any, address: Any, element: Any) -> Any:
     return pointer(address, element), generate
 
 
-def _type_take(_: Any, counter: Any) -> Any:
+def _type_take(_: Any, task: Any, phase: Any) -> Any:
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
-        return builder.atomic_rmw("add", arguments[0], ir.Constant(ir.IntType(64), 1), "monotonic")
+        integer = ir.IntType(64)
+        first = builder.ptrtoint(arguments[0], integer)
+        address = builder.add(first, builder.mul(arguments[1], ir.Constant(integer, 8)))
+        counter = builder.inttoptr(address, integer.as_pointer())
+        return builder.atomic_rmw("add", counter, ir.Constant(integer, 1), "monotonic")
 
-    return types.int64(counter), generate
+    return types.int64(task, types.int64), generate
+
+
+def _type_wait(_: Any, barrier: Any) -> Any:
+    def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        there = builder.icmp_unsigned("!=", arguments[0], ir.Constant(ir.IntType(64), 0))
+        with builder.if_then(there):
+            function = ir.FunctionType(ir.VoidType(), []).as_pointer()
+            builder.call(builder.inttoptr(arguments[0], function), [])
+        return context.get_dummy_value()
+
+    return types.void(barrier), generate
 
 
 pointer_to: Callable[[int, float], Any] = intrinsic(_type_pointer)
 """For compiled functions: an address as a pointer to numbers of the second argument's type."""
 
-# Add 1 to the integer at a pointer and return what it was: no two threads get the same.
-_take: Callable[[Any], int] = intrinsic(_type_take)
+# Add 1 to the counter of a phase of a task and return what it was: no two threads get the same.
+_take: Callable[[Any, int], int] = intrinsic(_type_take)
+
+wait: Callable[[int], None] = intrinsic(_type_wait)
+"""For compiled functions: go on when all threads are here; the argument is the task's `barrier`."""
 
 
 @njit
@@ -227,10 +268,16 @@ def task_at(pointer: Any) -> Any:
 
 
 @njit
-def parts_taken(pointer: Any) -> Iterator[int]:
-    """For compiled functions: the parts of the task that fall to this thread."""
+def parts_taken(pointer: Any, phase: int = 0) -> Iterator[int]:
+    """For compiled functions: the parts of a task that fall to this thread, in phase 0, 1 or 2."""
     parts = task_at(pointer).parts
-    part = _take(pointer)
+    part = _take(pointer, phase)
     while part < parts:
         yield part
-        part = _take(pointer)
+        part = _take(pointer, phase)
+
+
+@njit
+def is_mine(pointer: Any, phase: int) -> bool:
+    """For compiled functions: whether a phase of a single piece falls to this thread."""
+    return _take(pointer, phase) == 0

@@ -10,11 +10,14 @@ transition(x) = average pooling 2x2(conv 1x1(relu(bn(x))))         compresses th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from anyslice.config.families import check_network
+from anyslice.kernels.growth import Grown
+from anyslice.kernels.norm_relu import applies
 from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import make_head
@@ -38,12 +41,23 @@ class DenseLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_width, H, W) to (N, in_width + growth, H, W)."""
-        inner = self.conv1(bn_relu(x, self.norm1))
-        return torch.cat([x, self.conv2(bn_relu(inner, self.norm2))], dim=1)
+        return torch.cat([x, self.new(bn_relu(x, self.norm1))], dim=1)
+
+    def new(self, activated: Tensor) -> Tensor:
+        """What is appended, (N, growth, H, W), given relu(norm1(x))."""
+        return cast(Tensor, self.conv2(bn_relu(self.conv1(activated), self.norm2)))
 
 
 class Transition(nn.Sequential):
     """BN, ReLU, 1x1 convolution, 2x2 average pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_width, H, W) to (N, out_width, H / 2, W / 2)."""
+        return self.after_norm(bn_relu(x, cast(nn.BatchNorm2d, self[0])))
+
+    def after_norm(self, activated: Tensor) -> Tensor:
+        """The same, given relu(bn(x))."""
+        return cast(Tensor, self[3](self[2](activated)))
 
     def __init__(self, in_width: int, out_width: int) -> None:
         super().__init__(
@@ -83,6 +97,7 @@ class DenseNetBC(FixedBudgetNetwork):
         check_network(
             "densenet-bc", image_size, depth=depth, growth=growth, compression=compression
         )
+        self.growth = growth
         width = 2 * growth
         self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
         layers: list[nn.Module] = []
@@ -98,5 +113,21 @@ class DenseNetBC(FixedBudgetNetwork):
 
     def logits(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
-        out: Logits = self.head(self.layers(self.conv(images)))
+        x = self.conv(images)
+        grows = applies(x, training=self.training)
+        out: Logits = self.head(self._grow(x) if grows else self.layers(x))
         return out
+
+    def _grow(self, x: Tensor) -> Tensor:
+        """`layers` of x, as features that grow in place."""
+        appended = (
+            self.growth * sum(isinstance(layer, DenseLayer) for layer in self.layers) // STAGES
+        )
+        grown = Grown.begin(x, x.shape[1] + appended)
+        for layer in self.layers:
+            if isinstance(layer, DenseLayer):
+                grown = grown.append(layer.new(grown.norm_relu(layer.norm1)))
+            elif isinstance(layer, Transition):
+                x = layer.after_norm(grown.norm_relu(cast(nn.BatchNorm2d, layer[0])))
+                grown = Grown.begin(x, x.shape[1] + appended)
+        return grown.tensor()

@@ -8,9 +8,8 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from anyslice.kernels.norm_relu import pays
+from anyslice.kernels.growth import Grown
 from anyslice.networks.norm import bn_relu
 
 
@@ -36,11 +35,12 @@ class ConvNormReLU(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_width, H, W) to (N, out_width, H / stride, W / stride)."""
-        return self.after_conv(self[0](x))
+        return bn_relu(self[0](x), self.bn)
 
-    def after_conv(self, x: Tensor) -> Tensor:
-        """BN and ReLU."""
-        return bn_relu(x, cast(nn.BatchNorm2d, self[1]))
+    @property
+    def bn(self) -> nn.BatchNorm2d:
+        """Its BN layer."""
+        return cast(nn.BatchNorm2d, self[1])
 
 
 class Bottleneck(nn.Sequential):
@@ -57,9 +57,15 @@ class Bottleneck(nn.Sequential):
         """Of the 1x1 convolution."""
         return cast(Tensor, cast(ConvNormReLU, self[0])[0].weight)
 
-    def after_conv(self, x: Tensor) -> Tensor:
-        """All but the 1x1 convolution."""
-        return cast(Tensor, self[1](cast(ConvNormReLU, self[0]).after_conv(x)))
+    @property
+    def out_width(self) -> int:
+        """Channels of the output."""
+        return cast(nn.Conv2d, cast(ConvNormReLU, self[1])[0]).out_channels
+
+    def grow(self, x: Grown, convolved: Tensor) -> Grown:
+        """`x` with the output after it, given what the 1x1 convolution made of its input."""
+        narrow, wide = cast(tuple[ConvNormReLU, ConvNormReLU], tuple(self))
+        return x.append_norm_relu(wide[0](bn_relu(convolved, narrow.bn)), wide.bn)
 
 
 class DenseCell(nn.Module):
@@ -80,10 +86,11 @@ class DenseCell(nn.Module):
         new = [] if self.down is None else [self.down(finer)]
         return torch.cat([x, *new, self.same(x)], dim=1)
 
-    def after_conv(self, x: Tensor, same: Tensor, down: Tensor | None = None) -> Tensor:
-        """The same, given what the 1x1 convolutions made of x and of the finer features."""
-        new = [] if self.down is None else [self.down.after_conv(cast(Tensor, down))]
-        return torch.cat([x, *new, self.same.after_conv(same)], dim=1)
+    def grow(self, x: Grown, convolved: Sequence[Tensor]) -> Grown:
+        """The same, given what `bottlenecks` convolve by 1x1 of x and of the finer features."""
+        for bottleneck, y in reversed(list(zip(self.bottlenecks(), convolved, strict=True))):
+            x = bottleneck.grow(x, y)
+        return x
 
     def bottlenecks(self) -> list[Bottleneck]:
         """That of x, then that of the finer features if there are any."""
@@ -100,31 +107,50 @@ class Grid(nn.Module):
 
     def compute(self, cells: Sequence[Cell], features: dict[Cell, Tensor]) -> None:
         """Add the features of `cells` to those computed before."""
-        convolved: dict[nn.Module, Tensor] = {}
         for cell in cells:
             inputs = [features[source] for source in self.sources[cell]]
-            module = self.cells[_key(cell)]
-            if isinstance(module, DenseCell) and pays(inputs[0], training=self.training):
-                for source, x in zip(self.sources[cell], inputs, strict=True):
-                    self._convolve(source, x, cells, convolved)
-                known = [convolved.pop(bottleneck) for bottleneck in module.bottlenecks()]
-                features[cell] = module.after_conv(inputs[0], *known)
-            else:
-                features[cell] = module(*inputs)
+            features[cell] = self.cells[_key(cell)](*inputs)
 
-    def _convolve(
-        self, source: Cell, x: Tensor, cells: Sequence[Cell], convolved: dict[nn.Module, Tensor]
-    ) -> None:
-        """Add the 1x1 convolutions of x, the features of `source`, for all of `cells` to take."""
+    def grow(self, images: Tensor) -> dict[Cell, Grown]:
+        """The features of all cells, as `compute` gives them, but grown in place."""
+        grown: dict[Cell, Grown] = {}
+        convolved: dict[nn.Module, Tensor] = {}
+        for cell, sources in self.sources.items():
+            module = self.cells[_key(cell)]
+            if isinstance(module, DenseCell):
+                for source in sources:
+                    self._convolve(source, grown[source], convolved)
+                known = [convolved.pop(bottleneck) for bottleneck in module.bottlenecks()]
+                grown[cell] = module.grow(grown[sources[0]], known)
+            else:
+                x = images if sources == (IMAGE,) else grown[sources[0]].tensor()
+                grown[cell] = Grown.begin(module(x), self._room(cell))
+        return grown
+
+    def _room(self, first: Cell) -> int:
+        """The channels that the features of a cell have in the end, with all that is appended."""
+        module, width = self.cells[_key(first)], 0
+        for conv in module.modules():
+            width = conv.out_channels if isinstance(conv, nn.Conv2d) else width
+        follows = first
+        for cell, sources in self.sources.items():
+            dense = self.cells[_key(cell)]
+            if sources[0] == follows and isinstance(dense, DenseCell):
+                follows = cell
+                width += sum(bottleneck.out_width for bottleneck in dense.bottlenecks())
+        return width
+
+    def _convolve(self, source: Cell, x: Grown, convolved: dict[nn.Module, Tensor]) -> None:
+        """Add the 1x1 convolutions of x, the features of `source`, for all cells that read it."""
         readers = [
             bottleneck
-            for cell in cells
-            if isinstance(module := self.cells[_key(cell)], DenseCell)
-            for of, bottleneck in zip(self.sources[cell], module.bottlenecks(), strict=True)
+            for cell, sources in self.sources.items()
+            if source in sources and isinstance(module := self.cells[_key(cell)], DenseCell)
+            for of, bottleneck in zip(sources, module.bottlenecks(), strict=True)
             if of == source
         ]
         if not any(bottleneck in convolved for bottleneck in readers):
-            results = joint_conv1x1(x, [bottleneck.weight for bottleneck in readers])
+            results = x.conv1x1([bottleneck.weight for bottleneck in readers])
             convolved.update(zip(readers, results, strict=True))
 
     def only(self, cells: Sequence[Cell]) -> Grid:
@@ -137,20 +163,3 @@ class Grid(nn.Module):
 
 def _key(cell: Cell) -> str:
     return f"{cell.column}-{cell.scale}"
-
-
-def joint_conv1x1(x: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """1x1 convolutions of the same features as one product, which reads them once.
-
-    Forward and back, that is faster than several convolutions on a CPU, where a few channels are
-    computed from many and so reading takes the time.
-
-    Args:
-        x: (N, C, H, W), channels_last.
-        weights: (width, C, 1, 1) each.
-
-    Returns:
-        (N, width, H, W) for each weight.
-    """
-    y = F.linear(x.permute(0, 2, 3, 1), torch.cat(list(weights)).flatten(1)).permute(0, 3, 1, 2)
-    return torch.split(y, [len(weight) for weight in weights], dim=1)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from anyslice.networks.base import Logits
+from anyslice.networks.norm import bn_relu
 
 
 def global_average(features: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits (N, classes)."""
-        return cast(Tensor, self.fc(global_average(F.relu(self.bn(features)))))
+        return cast(Tensor, self.fc(global_average(bn_relu(features, self.bn))))
 
 
 class LinearHead(nn.Module):

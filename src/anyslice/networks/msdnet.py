@@ -29,6 +29,7 @@ from typing import Any, Literal, cast
 from torch import Tensor, nn
 
 from anyslice.config.families import LARGEST_SMALL_IMAGE, check_network
+from anyslice.kernels.norm_relu import applies
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.grid import IMAGE, Bottleneck, Cell, ConvNormReLU, DenseCell, Grid
 from anyslice.networks.heads import Head, global_average, make_head
@@ -231,6 +232,10 @@ class MSDNet(AnytimeNetwork):
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K exits from one pass, shallowest first."""
+        if applies(images, training=self.training):
+            grown = self.grid.grow(images)
+            ends = zip(self.exit_cells, self.heads, strict=True)
+            return [head(grown[cell].tensor()) for cell, head in ends]
         features = {IMAGE: images}
         exits: list[Logits] = []
         for cells, exit_cell, head in zip(
