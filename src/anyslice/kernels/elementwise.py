@@ -135,6 +135,97 @@ def _through_relu(
     columns(emit, channels, write)
 
 
+def _sums_through_relu(
+    emit: Vectors,
+    g: Any,
+    g_next: Any,
+    channels: Any,
+    count: Any,
+    x: Any,
+    x_next: Any,
+    scale: Any,
+    shift: Any,
+    mean: Any,
+    sums: Any,
+    products: Any,
+) -> None:
+    """Add g, 0 where scale x + shift is, to the sums, and times x - mean to the products."""
+
+    def write(emit: Vectors, first: Any, together: int) -> None:
+        scales, shifts, means = (
+            emit.load_side_by_side(emit.builder.add(address, first), together)
+            for address in (scale, shift, mean)
+        )
+        places = [
+            emit.at(emit.builder.add(address, first), v, emit.size)
+            for address in (sums, products)
+            for v in range(together)
+        ]
+        totals = [emit.load(place) for place in places]
+        with emit.loop(count, totals) as (pixel, inside):
+            g_here, x_here = (
+                emit.builder.add(emit.at(address, pixel, step), first)
+                for address, step in ((g, g_next), (x, x_next))
+            )
+            features = emit.load_side_by_side(x_here, together)
+            for v, gradient in enumerate(emit.load_side_by_side(g_here, together)):
+                z = emit.fma(features[v], scales[v], shifts[v])
+                passed = emit.positive(z, gradient)
+                distance = emit.builder.fsub(features[v], means[v])
+                inside[v] = emit.builder.fadd(inside[v], passed)
+                inside[together + v] = emit.fma(passed, distance, inside[together + v])
+        for total, place in zip(totals, places, strict=True):
+            emit.store(total, place)
+
+    columns(emit, channels, write)
+
+
+def _norm_relu_gradient(
+    emit: Vectors,
+    g: Any,
+    g_next: Any,
+    channels: Any,
+    count: Any,
+    x: Any,
+    x_next: Any,
+    scale: Any,
+    shift: Any,
+    slope: Any,
+    offset: Any,
+    out: Any,
+    out_next: Any,
+    *residual: Any,
+) -> None:
+    """`out = scale g + slope x + offset`, without g where scale x + shift is not positive.
+
+    With (address, step), + residual.
+    """
+
+    def write(emit: Vectors, first: Any, together: int) -> None:
+        scales, shifts, slopes, offsets = (
+            emit.load_side_by_side(emit.builder.add(address, first), together)
+            for address in (scale, shift, slope, offset)
+        )
+        streams = [(g, g_next), (x, x_next)] + ([residual] if residual else [])
+        with emit.loop(count, []) as (pixel, _):
+            gradients, features, *rest = (
+                emit.load_side_by_side(
+                    emit.builder.add(emit.at(address, pixel, step), first), together
+                )
+                for address, step in streams
+            )
+            to_here = emit.builder.add(emit.at(out, pixel, out_next), first)
+            for v in range(together):
+                z = emit.fma(features[v], scales[v], shifts[v])
+                total = emit.fma(features[v], slopes[v], offsets[v])
+                total = emit.fma(emit.positive(z, gradients[v]), scales[v], total)
+                if rest:
+                    total = emit.builder.fadd(total, rest[0][v])
+                emit.store(total, emit.at(to_here, v, emit.size))
+
+    columns(emit, channels, write)
+
+
 def _distances(
     emit: Vectors,
     x: Any,
@@ -169,4 +260,6 @@ copy = vector_function(_copy)
 activate = vector_function(_activate)
 upstream = vector_function(_upstream)
 through_relu = vector_function(_through_relu)
+sums_through_relu = vector_function(_sums_through_relu)
+norm_relu_gradient = vector_function(_norm_relu_gradient)
 distances = vector_function(_distances)

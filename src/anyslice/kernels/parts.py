@@ -125,14 +125,6 @@ def upstream_tile(g: Any, y: Any, gain: Any, slope: Any, offset: Any, out: Any) 
 
 
 @njit
-def add_upstream_tile(g: Any, y: Any, gain: Any, slope: Any, offset: Any, out: Any) -> None:
-    """`out += gain g + slope y + offset`."""
-    parameters = (at(y, 0), step(y), at(gain, 0), at(slope, 0), at(offset, 0))
-    places = (g.shape[1], g.shape[0], *parameters, at(out, 0), step(out), at(out, 0), step(out))
-    upstream((at(g, 0), step(g), *places), g.dtype.type(0))
-
-
-@njit
 def through_relu_tile(
     g: Any, z: Any, x: Any, mean: Any, sums: Any, products: Any, out: Any
 ) -> None:

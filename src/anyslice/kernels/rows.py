@@ -20,18 +20,18 @@ from numba import njit
 from torch import Tensor
 
 from anyslice.kernels.data import LANES, Norm
+from anyslice.kernels.elementwise import norm_relu_gradient, sums_through_relu
 from anyslice.kernels.parts import (
     PARTS,
     TILE,
     activate_tile,
-    add_upstream_tile,
+    at,
     matrix_at,
     rows_of,
     scratch_of,
+    step,
     take_in,
-    through_relu_tile,
     to_moments,
-    upstream_tile,
     vector_at,
 )
 from anyslice.kernels.threads import call, is_mine, parts_taken, task_at, wait
@@ -106,31 +106,29 @@ def norm_relu_backward(
     Args:
         g: (pixels, C), in memory as it may be.
         of: what the forward pass left.
-        add_to: (pixels, C), what the gradient of x is added to; the one returned is without use
-            then.
+        add_to: (pixels, C), what the gradient of x is added to; then that is what is returned.
     """
-    x, times = of.x, 1 if add_to is not None else min(of.times, pixels_side_by_side(of.x, g))
+    x, every = of.x, (of.x, g) if add_to is None else (of.x, g, add_to)
+    times = min(of.times, pixels_side_by_side(*every))
     channels, width = x.shape[1], x.shape[1] * times
     sizes = _sizes(x, times)
-    out = x.new_empty(x.shape)
+    out = x.new_empty(x.shape) if add_to is None else add_to
     affine = x.new_empty(2, channels)
     lines = x.new_empty(2, width)
-    room = (TILE + 2) * width
-    scratch = x.new_empty(sizes["parts"], room)
+    scratch = x.new_empty(sizes["parts"], 2 * width)
     call(
         _run_backward,
         x.dtype,
         **sizes,
-        room=room,
+        room=2 * width,
         scratch=scratch.data_ptr(),
         x=x.data_ptr(),
         x_row=x.stride(0) * times,
         g=g.data_ptr(),
         g_row=g.stride(0) * times,
         out=out.data_ptr(),
-        out_row=width,
+        out_row=out.stride(0) * times,
         residual=0 if add_to is None else add_to.data_ptr(),
-        y_row=0 if add_to is None else add_to.stride(0),
         scale=of.statistics.data_ptr(),
         summed=of.statistics.shape[1],
         slope=lines.data_ptr(),
@@ -221,21 +219,15 @@ def _activate(task: Any, part: int) -> None:
 
 
 @njit
-def _through_relu(task: Any, part: int) -> None:
-    statistics = matrix_at(task.scale, task, 4, task.summed)[:, : task.inputs]
+def _sums(task: Any, part: int) -> None:
+    statistics = matrix_at(task.scale, task, 4, task.summed)
     x = rows_of(task.x, task, part, task.inputs, task.x_row)
     g = rows_of(task.g, task, part, task.inputs, task.g_row)
-    out = rows_of(task.out, task, part, task.inputs, task.out_row)
-    z = scratch_of(task, part, 0, TILE, task.inputs)
-    sums, products = scratch_of(task, part, z.size, 2, task.inputs)
+    sums, products = scratch_of(task, part, 0, 2, task.inputs)
     sums[:], products[:] = 0, 0
-    for start in range(0, x.shape[0], TILE):
-        end = min(start + TILE, x.shape[0])
-        x_tile, z_tile = x[start:end], z[: end - start]
-        activate_tile(x_tile, statistics[SCALE], statistics[SHIFT], z_tile)
-        through_relu_tile(
-            g[start:end], z_tile, x_tile, statistics[MEAN], sums, products, out[start:end]
-        )
+    vectors = (at(statistics[SCALE], 0), at(statistics[SHIFT], 0), at(statistics[MEAN], 0))
+    places = (at(x, 0), step(x), *vectors, at(sums, 0), at(products, 0))
+    sums_through_relu((at(g, 0), step(g), task.inputs, g.shape[0], *places), g.dtype.type(0))
 
 
 @njit
@@ -248,7 +240,7 @@ def _lines(task: Any) -> None:
     for c in range(channels):
         total, product = 0.0, 0.0
         for part in range(task.parts):
-            sums, products = scratch_of(task, part, TILE * task.inputs, 2, task.inputs)
+            sums, products = scratch_of(task, part, 0, 2, task.inputs)
             for t in range(task.times):
                 total += sums[t * channels + c]
                 product += products[t * channels + c]
@@ -261,16 +253,19 @@ def _lines(task: Any) -> None:
 
 
 @njit
-def _upstream(task: Any, part: int) -> None:
-    gain = matrix_at(task.scale, task, 4, task.summed)[SCALE]
+def _gradient(task: Any, part: int) -> None:
+    statistics = matrix_at(task.scale, task, 4, task.summed)
     lines = matrix_at(task.slope, task, 2, task.inputs)
     x = rows_of(task.x, task, part, task.inputs, task.x_row)
+    g = rows_of(task.g, task, part, task.inputs, task.g_row)
     out = rows_of(task.out, task, part, task.inputs, task.out_row)
+    vectors = (at(statistics[SCALE], 0), at(statistics[SHIFT], 0), at(lines[0], 0), at(lines[1], 0))
+    places = (at(x, 0), step(x), *vectors, at(out, 0), step(out))
+    arguments = (at(g, 0), step(g), task.inputs, g.shape[0], *places)
     if task.residual == 0:
-        upstream_tile(out, x, gain, lines[0], lines[1], out)
+        norm_relu_gradient(arguments, g.dtype.type(0))
     else:
-        total = rows_of(task.residual, task, part, task.inputs, task.y_row)
-        add_upstream_tile(out, x, gain, lines[0], lines[1], total)
+        norm_relu_gradient((*arguments, at(out, 0), step(out)), g.dtype.type(0))
 
 
 def _run_forward(pointer: Any) -> None:
@@ -288,10 +283,10 @@ def _run_forward(pointer: Any) -> None:
 def _run_backward(pointer: Any) -> None:
     task = task_at(pointer)
     for part in parts_taken(pointer):
-        _through_relu(task, part)
+        _sums(task, part)
     wait(task.barrier)
     if is_mine(pointer, 1):
         _lines(task)
     wait(task.barrier)
     for part in parts_taken(pointer, 2):
-        _upstream(task, part)
+        _gradient(task, part)
