@@ -115,7 +115,8 @@ class GraphStep:
             torch._foreach_copy_(state, before)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
+        # By default a call of any thread ends the capture, as when a data loader's pins memory.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             self._losses = self._step(self._images, self._labels)
         return graph
 
