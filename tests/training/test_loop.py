@@ -12,7 +12,7 @@ from anyslice.config.scale import Run, load_scale
 from anyslice.datasets import Batch, open_dataset
 from anyslice.errors import DivergedError
 from anyslice.networks import build
-from anyslice.training.loop import train
+from anyslice.training.loop import evaluation_batch, train
 from anyslice.training.loss import joint_backward, labels_by_level
 from anyslice.training.options import Options
 from anyslice.training.schedule import learning_rate
@@ -212,6 +212,14 @@ def test_options_for_gpus_are_refused_without_one(option):
 def test_compilation_is_refused_for_several_processes():
     with pytest.raises(ValueError, match="one process only"):
         Options(compile=True).check(CPU, world=2)
+
+
+@pytest.mark.parametrize(
+    ("size", "on_cpu", "on_gpu"), [(32, 250, 1000), (64, 250, 250), (96, 111, 111), (224, 64, 64)]
+)
+def test_an_evaluation_takes_fewer_large_images_at_once(size, on_cpu, on_gpu):
+    assert evaluation_batch(size, CPU) == on_cpu
+    assert evaluation_batch(size, torch.device("cuda")) == on_gpu
 
 
 def test_bf16_changes_training_and_not_the_type_of_weights(run):

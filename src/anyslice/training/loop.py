@@ -31,8 +31,11 @@ from anyslice.training.session import Session
 from anyslice.training.state import Epoch, Errors, State, start_momentum
 from anyslice.training.step import Step, make_step
 
-EVALUATION_BATCH = {"cpu": 250, "cuda": 1000}
-"""Images of a batch by type of device. In evaluation BN uses its running statistics."""
+LARGEST_EVALUATION = {"cpu": 250, "cuda": 1000}
+"""Images of an evaluation's batch by type of device, if they are small."""
+
+EVALUATION_PIXELS = 1000 * 32**2
+"""Of a batch of larger ones: it takes no more memory than training, and one worker decodes it."""
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,7 @@ def predict(
     """
     network.eval()
     device, world = level_maps.device, processes.world
-    batch_size = EVALUATION_BATCH[device.type]
+    batch_size = evaluation_batch(dataset.image_size, device)
     mine = dataset.eval_batches(
         part, batch_size=batch_size, device=device, rank=processes.rank, world=world
     )
@@ -260,6 +263,11 @@ def predict(
     ]
     predictions, labels = zip(*in_order, strict=True)
     return Predicted(torch.cat(predictions, dim=2), torch.cat(labels, dim=1))
+
+
+def evaluation_batch(image_size: int, device: torch.device) -> int:
+    """Images of a batch in evaluation, where BN's running statistics make any number equal."""
+    return min(LARGEST_EVALUATION[device.type], max(64, EVALUATION_PIXELS // image_size**2))
 
 
 def raise_unless_finite(network: AnytimeNetwork) -> None:
