@@ -209,11 +209,6 @@ def test_options_for_gpus_are_refused_without_one(option):
         Options(**{option: True}).check(CPU, world=1)
 
 
-def test_compilation_is_refused_for_several_processes():
-    with pytest.raises(ValueError, match="one process only"):
-        Options(compile=True).check(CPU, world=2)
-
-
 @pytest.mark.parametrize(
     ("size", "on_cpu", "on_gpu"), [(32, 250, 1000), (64, 250, 250), (96, 111, 111), (224, 64, 64)]
 )

@@ -71,7 +71,6 @@ if TYPE_CHECKING:
 @click.option("--tensorboard", is_flag=True, help="Write event files to <output>/tensorboard.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
-@click.option("--compile", is_flag=True, help="torch.compile the network.")
 @click.option(
     "--cuda-graphs/--no-cuda-graphs",
     default=None,

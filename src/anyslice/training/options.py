@@ -20,20 +20,18 @@ class Options:
         bf16: autocast to bfloat16 in training; evaluation stays in float32. The features between
             residual blocks are bfloat16 too.
         tf32: TensorFloat-32 products on GPUs that have them.
-        compile: torch.compile.
         cuda_graphs: each step as one CUDA graph, which changes no byte; None is wherever it works,
             on a GPU in one process.
     """
 
     bf16: bool = False
     tf32: bool = False
-    compile: bool = False
     cuda_graphs: bool | None = None
 
     @property
     def inexact(self) -> list[str]:
         """Names of those in use whose results differ from the reference in their last bits."""
-        return [name for name in ("bf16", "tf32", "compile") if getattr(self, name)]
+        return [name for name in ("bf16", "tf32") if getattr(self, name)]
 
     def graphs(self, device: torch.device, world: int) -> bool:
         """Whether steps are CUDA graphs."""
@@ -50,10 +48,10 @@ class Options:
             raise AnysliceError(
                 "TF32 and CUDA graphs need a GPU: set `gpus` in the scale, or drop them"
             )
-        if world > 1 and (self.compile or self.cuda_graphs):
+        if world > 1 and self.cuda_graphs:
             raise AnysliceError(
-                "torch.compile and CUDA graphs work with one process only: BN statistics are "
-                "exchanged between processes inside the network"
+                "CUDA graphs work with one process only: BN statistics are exchanged between "
+                "processes inside the network"
             )
 
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
