@@ -12,6 +12,8 @@ from anyslice.config.scale import Run, load_scale
 from anyslice.datasets import Batch, open_dataset
 from anyslice.errors import DivergedError
 from anyslice.networks import build
+from anyslice.training import loop, step
+from anyslice.training.convolutions import FastConvolutions
 from anyslice.training.loop import evaluation_batch, train
 from anyslice.training.loss import joint_backward, labels_by_level
 from anyslice.training.options import Options
@@ -215,6 +217,23 @@ def test_options_for_gpus_are_refused_without_one(option):
 def test_an_evaluation_takes_fewer_large_images_at_once(size, on_cpu, on_gpu):
     assert evaluation_batch(size, CPU) == on_cpu
     assert evaluation_batch(size, torch.device("cuda")) == on_gpu
+
+
+def test_training_and_evaluation_take_the_same_convolutions(run, monkeypatch):
+    """Where the device has fast ones, as a GPU does."""
+    chosen = []
+
+    def fast(device):
+        chosen.append(device)
+        return FastConvolutions()
+
+    short = replace(run, recipe=replace(run.recipe, epochs=1))
+    plain = train(short, Stripes(), seed=1, device=CPU)
+    monkeypatch.setattr(step, "fast_convolutions", fast)
+    monkeypatch.setattr(loop, "fast_convolutions", fast)
+    found = train(short, Stripes(), seed=1, device=CPU)
+    assert len(chosen) == 3 + 2, "three steps, validation and test"
+    assert torch.equal(found.test.labels, plain.test.labels)
 
 
 def test_bf16_changes_training_and_not_the_type_of_weights(run):

@@ -23,6 +23,7 @@ from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
+from anyslice.training.convolutions import fast_convolutions
 from anyslice.training.distributed import Processes
 from anyslice.training.loss import labels_by_level
 from anyslice.training.options import Options
@@ -250,7 +251,8 @@ def predict(
     done: list[tuple[Tensor, Tensor]] = []
     for _ in range(math.ceil(dataset.counts[part] / (batch_size * world))):
         if (batch := next(mine, None)) is not None:
-            outputs = [levels(logits) for logits in network(batch.images)]
+            with fast_convolutions(device):
+                outputs = [levels(logits) for logits in network(batch.images)]
             predicted = [torch.stack([out.argmax(1) for out in outs]) for outs in outputs]
             truth = labels_by_level(batch.labels, level_maps)
             done.append((torch.stack(predicted).cpu(), truth.cpu()))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from anyslice.networks.base import AnytimeNetwork
-from anyslice.training.convolutions import FastConvolutions
+from anyslice.training.convolutions import fast_convolutions
 from anyslice.training.distributed import GlobalBatchNorm, Processes
 from anyslice.training.loss import Reduction, joint_backward
 from anyslice.training.options import Options
@@ -51,17 +51,13 @@ def _eager_step(
 ) -> Step:
     def step(images: Tensor, labels: Tensor) -> Tensor:
         optimiser.zero_grad()
-        with options.autocast(device), _batch_norm(processes), _convolutions(device):
+        with options.autocast(device), _batch_norm(processes), fast_convolutions(device):
             losses = joint_backward(network, images, labels, reduction)
         processes.average_gradients(network.parameters())
         optimiser.step()
         return processes.mean(losses)
 
     return step
-
-
-def _convolutions(device: torch.device) -> AbstractContextManager[Any]:
-    return FastConvolutions() if device.type == "cuda" else nullcontext()
 
 
 def _batch_norm(processes: Processes) -> AbstractContextManager[Any]:
