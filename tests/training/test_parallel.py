@@ -66,7 +66,7 @@ def _joined(rank, world, port, function, arguments, results):
 def _normalise(module, images, slope):
     """The rank's share of outputs and gradients of BN over both ranks' images."""
     module = copy.deepcopy(module)  # the one that arrives is shared memory
-    with processes_of_torchrun(gpu=False) as processes:
+    with processes_of_torchrun(CPU) as processes:
         share = images.chunk(2)[processes.rank].requires_grad_()
         with GlobalBatchNorm():
             out = module(share)
@@ -137,7 +137,7 @@ class Double:
 def _train(run, folder, maps):
     torch.set_default_dtype(torch.double)
     try:
-        with processes_of_torchrun(gpu=False) as processes:
+        with processes_of_torchrun(CPU) as processes:
             trained = train(
                 run, Double(folder), 1, device=CPU, level_maps=maps, processes=processes
             )

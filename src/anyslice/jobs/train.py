@@ -62,7 +62,7 @@ def run_training(
     make_deterministic(scale.threads, options)
     keep_freed_memory()
     device = choose_device(scale.gpus_of(name))
-    with processes_of_torchrun(gpu=device.type == "cuda") as processes:
+    with processes_of_torchrun(device) as processes:
         options.check(device, processes.world)
         inputs = read_inputs(
             scale,

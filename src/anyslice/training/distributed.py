@@ -78,13 +78,20 @@ class Processes:
 
 
 @contextmanager
-def processes_of_torchrun(gpu: bool) -> Iterator[Processes]:
-    """The processes that torchrun started, joined; one if it did not start this one."""
+def processes_of_torchrun(device: torch.device) -> Iterator[Processes]:
+    """The processes that torchrun started, joined; one if it did not start this one.
+
+    Args:
+        device: of this process. NCCL connects GPUs at once, and its errors name them.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes()
         return
-    dist.init_process_group("nccl" if gpu else "gloo")
+    if device.type == "cuda":
+        dist.init_process_group("nccl", device_id=device)
+    else:
+        dist.init_process_group("gloo")
     try:
         control = cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
         yield Processes(dist.get_rank(), world, control)
