@@ -25,6 +25,7 @@ from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 from anyslice.jobs.train import choose_device, run_training
 from anyslice.kernels import residual_block as fused
+from anyslice.training import distributed
 from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train
 
@@ -63,6 +64,60 @@ def _joined(rank, world, port, function, arguments, results):
     results.put((rank, function(*arguments)))
 
 
+class GpuKernels:
+    """What PyTorch's kernels of global BN compute, which it has for GPUs only."""
+
+    ACROSS = (0, 2, 3)
+
+    @staticmethod
+    def wide(channels):
+        return channels.view(1, -1, 1, 1)
+
+    @classmethod
+    def batch_norm_stats(cls, x, eps):
+        variance, mean = torch.var_mean(x, cls.ACROSS, correction=0)
+        return mean, (variance + eps).rsqrt()
+
+    @staticmethod
+    def batch_norm_gather_stats_with_counts(
+        x, means, inverse_stds, running_mean, running_var, momentum, eps, counts
+    ):
+        shares, total = (counts / counts.sum())[:, None], counts.sum()
+        mean = (shares * means).sum(0)
+        squares = inverse_stds**-2 - eps + means**2
+        variance = (shares * squares).sum(0) - mean**2
+        running_mean.lerp_(mean, momentum)
+        running_var.lerp_(variance * total / (total - 1), momentum)
+        return mean, (variance + eps).rsqrt()
+
+    @classmethod
+    def batch_norm_elemt(cls, x, weight, bias, mean, inverse_std, eps):
+        return (x - cls.wide(mean)) * cls.wide(inverse_std * weight) + cls.wide(bias)
+
+    @classmethod
+    def batch_norm_backward_reduce(cls, dy, x, mean, inverse_std, weight, *wanted):
+        sum_dy = dy.sum(cls.ACROSS)
+        sum_dy_xmu = (dy * (x - cls.wide(mean))).sum(cls.ACROSS)
+        return sum_dy, sum_dy_xmu, sum_dy_xmu * inverse_std, sum_dy
+
+    @classmethod
+    def batch_norm_backward_elemt(
+        cls, dy, x, mean, inverse_std, weight, sum_dy, sum_dy_xmu, counts
+    ):
+        assert counts.dtype == torch.int32
+        along = cls.wide(inverse_std**2 * sum_dy_xmu / counts.sum()) * (x - cls.wide(mean))
+        return (dy - cls.wide(sum_dy / counts.sum()) - along) * cls.wide(inverse_std * weight)
+
+
+def _normalise_as_on_gpus(module, images, slope):
+    names = [name for name in vars(GpuKernels) if name.startswith("batch_norm")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(torch, name, getattr(GpuKernels, name))
+        patch.setattr(distributed, "_BatchNormOnCPUs", distributed._BatchNormOnGPUs)
+        return _normalise(module, images, slope)
+
+
 def _normalise(module, images, slope):
     """The rank's share of outputs and gradients of BN over both ranks' images."""
     module = copy.deepcopy(module)  # the one that arrives is shared memory
@@ -78,12 +133,13 @@ def _normalise(module, images, slope):
 
 
 @pytest.mark.slow
-def test_batch_norm_sees_the_images_of_all_processes(together):
+@pytest.mark.parametrize("normalise", [_normalise, _normalise_as_on_gpus])
+def test_batch_norm_sees_the_images_of_all_processes(together, normalise):
     torch.manual_seed(0)
     module = torch.nn.BatchNorm2d(3).double()
     torch.nn.init.normal_(module.weight)
     images, slope = torch.randn(2, 8, 3, 5, 5, dtype=torch.double)
-    results = together(_normalise, module, images, slope)
+    results = together(normalise, module, images, slope)
     first, second = ([torch.from_numpy(array) for array in result] for result in results)
     whole = images.clone().requires_grad_()
     out = module(whole)
