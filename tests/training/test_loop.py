@@ -208,7 +208,7 @@ def test_labels_by_level_maps_classes_to_coarse_labels():
 @pytest.mark.parametrize("option", ["tf32", "cuda_graphs"])
 def test_options_for_gpus_are_refused_without_one(option):
     with pytest.raises(ValueError, match="need a GPU"):
-        Options(**{option: True}).check(CPU, world=1)
+        Options(**{option: True}).check(CPU)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,16 @@ def test_options_for_gpus_are_refused_without_one(option):
 def test_an_evaluation_takes_fewer_large_images_at_once(size, on_cpu, on_gpu):
     assert evaluation_batch(size, CPU) == on_cpu
     assert evaluation_batch(size, torch.device("cuda")) == on_gpu
+
+
+def test_steps_are_graphs_on_a_gpu_of_its_own_and_elsewhere_if_asked_for():
+    cuda = torch.device("cuda")
+    assert Options().graphs(cuda, world=1)
+    assert not Options().graphs(cuda, world=2)
+    assert not Options().graphs(CPU, world=1)
+    assert Options(cuda_graphs=True).graphs(cuda, world=2)
+    assert not Options(cuda_graphs=False).graphs(cuda, world=1)
+    Options(cuda_graphs=True).check(cuda)
 
 
 def test_training_and_evaluation_take_the_same_convolutions(run, monkeypatch):

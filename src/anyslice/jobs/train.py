@@ -63,7 +63,7 @@ def run_training(
     keep_freed_memory()
     device = choose_device(scale.gpus_of(name))
     with processes_of_torchrun(device) as processes:
-        options.check(device, processes.world)
+        options.check(device)
         inputs = read_inputs(
             scale,
             name,
