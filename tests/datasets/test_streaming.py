@@ -201,6 +201,17 @@ def test_evaluation_is_torchvisions_resize_and_central_crop(size):
     assert resize_and_crop_centre(image, 224).tobytes() == expected.tobytes()
 
 
+def test_of_a_long_strip_only_the_middle_is_resized():
+    """Resized as a whole to a shorter side of 256, it would have 1.3 billion pixels."""
+    strip = Image.new("L", (1, 20_000), "black")
+    strip.paste("white", (0, 9_998, 1, 10_002))
+    resized = []
+    strip.crop = lambda box: resized.append(box) or Image.Image.crop(strip, box)
+    seen = np.asarray(resize_and_crop_centre(strip, 224))
+    assert (seen == 255).all()
+    assert resized == [(0, 9_995, 1, 10_005)]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_cannot_be_decoded_is_named(streamed, tmp_path, workers):
     folder = shutil.copytree(streamed, tmp_path / "copy")

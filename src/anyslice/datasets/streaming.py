@@ -64,6 +64,9 @@ EVAL_MARGIN = 256 / 224
 """Images are evaluated on the central square of an image resized so that its shorter side is this
 many times as long as the square's."""
 
+STRIP = 10
+"""An image this many times as long as wide is resized as a whole, of a longer one the middle."""
+
 
 class FileDataset(PreparedDataset):
     """A data set of image files.
@@ -249,12 +252,22 @@ def draw_box(
 
 def resize_and_crop_centre(image: Image.Image, size: int) -> Image.Image:
     """The central square of the resized image, for evaluation."""
+    image = _middle_of_strip(image)
     shorter = round(size * EVAL_MARGIN)
     scale = shorter / min(image.size)
     width, height = (max(shorter, int(side * scale)) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - size) / 2), round((height - size) / 2)
     return image.crop((left, top, left + size, top + size))
+
+
+def _middle_of_strip(image: Image.Image) -> Image.Image:
+    """All that evaluation sees of a long strip: resized whole, it might take gigabytes."""
+    shorter, longer = sorted(image.size)
+    if longer <= STRIP * shorter:
+        return image
+    left, top = ((side - min(side, STRIP * shorter)) // 2 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 Decoded = tuple[Tensor, int, Colour] | str
