@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -314,6 +315,29 @@ def test_the_command_starts_processes_and_passes_their_exit_status_on(command):
     command.send_signal(signal.SIGTERM)
     said = command.communicate(timeout=60)[0]
     assert command.returncode == EXIT_CODE, said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of such a death")
+@pytest.mark.parametrize("seconds", [0, 3])
+def test_the_processes_end_at_once_when_the_command_is_killed_as_they_start(
+    train_command, changed_scale, seconds
+):
+    """Before they ask to be told of its death, or while they wait for each other."""
+    train = train_command(changed_scale("epochs: 3", "epochs: 200"), "--processes", "3")
+    leader = psutil.Popen(train, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(workers := _of_training(leader.children())) < 3:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    leader.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    for process in alive:
+        process.kill()
+    assert not alive
+
+
+def _of_training(processes):
+    return [p for p in processes if "anyslice" in p.cmdline()]
 
 
 @pytest.mark.slow

@@ -64,6 +64,8 @@ def run_training(
     keep_freed_memory()
     device = choose_device(scale.gpus_of(name))
     with processes_of_torchrun(device) as processes:
+        if processes.world > 1:
+            interrupts.listen()
         options.check(device)
         inputs = read_inputs(
             scale,
