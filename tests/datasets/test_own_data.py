@@ -377,6 +377,17 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path, spoil, message):
         describe_folder(tmp_path / "own", Wishes("mine", held_out=0.5))
 
 
+def test_an_archive_is_to_be_unpacked_first(tmp_path):
+    write_images(tmp_path / "own/train", small(6))
+    archive = shutil.make_archive(tmp_path / "own", "tar", tmp_path / "own")
+    result = CliRunner().invoke(main, ["data", "describe", archive, "--name", "mine-in-a-tar"])
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Error: {archive} is a file: unpack it, and name the folder that has a folder for each "
+        "class\n"
+    )
+
+
 def test_a_description_is_not_overwritten_and_its_name_is_a_file_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_images(tmp_path / "own/train", small(30))

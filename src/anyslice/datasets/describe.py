@@ -134,6 +134,10 @@ def find_folders(root: Path) -> Folders:
     A folder of validation images without one of test images is that of the test images, as
     ImageNet's is.
     """
+    if root.is_file():
+        raise DataError(
+            f"{root} is a file: unpack it, and name the folder that has a folder for each class"
+        )
     if not root.is_dir():
         raise DataError(f"there is no folder {root}")
     found: dict[str, str | None] = {
