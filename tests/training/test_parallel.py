@@ -15,13 +15,16 @@ import psutil
 import pytest
 import torch
 import torch.distributed as dist
+from click.testing import CliRunner
 
+from anyslice.cli.main import main
 from anyslice.config.families import MSDNetParams
 from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
 from anyslice.datasets.dataset import Batch
 from anyslice.datasets.manifest import read_manifest
 from anyslice.files import read_json
+from anyslice.jobs import launch
 from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 from anyslice.jobs.train import choose_device, run_training
@@ -159,6 +162,21 @@ def test_no_block_evades_the_batch_norm_of_all_processes():
     assert fused.pays(images, 4, training=True)
     with GlobalBatchNorm():
         assert not fused.pays(images, 4, training=True)
+
+
+def test_a_number_of_processes_that_divides_no_batch_is_refused_before_they_start(
+    monkeypatch, folders, root
+):
+    monkeypatch.setattr(launch, "run_in_processes", lambda *_: pytest.fail("they were started"))
+    words = ["train", "fashion-mnist-short/is-resnext", "--processes", "3"]
+    words += ["--scale", str(root / "tests/scales/short.yaml"), "--data", str(folders.data)]
+    words += ["--output", str(folders.output), "--work", str(folders.work)]
+    said = CliRunner().invoke(main, words)
+    assert said.exit_code == 1
+    assert said.output == (
+        "Error: 3 processes cannot share a batch of 32 equally: choose --processes (or `gpus`) "
+        "from 1, 2, 4, 8, 16, 32, or another `batch_size`\n"
+    )
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

@@ -105,7 +105,12 @@ def train(
     with Interrupts(time_budget) as interrupts:
         from anyslice.config.scale import load_scale
         from anyslice.jobs.gpus import own_gpus
-        from anyslice.jobs.launch import run_in_processes, started_by_torchrun, stop_with_parent
+        from anyslice.jobs.launch import (
+            check_shares,
+            run_in_processes,
+            started_by_torchrun,
+            stop_with_parent,
+        )
         from anyslice.jobs.lock import wait_until_free
         from anyslice.paths import seed_folder
 
@@ -120,6 +125,7 @@ def train(
         if child:
             stop_with_parent()
         count = processes or max(1, loaded.gpus_of(run))
+        check_shares(loaded.run(run).recipe.batch_size, count)
         gpus = count if loaded.gpus_of(run) and not child else 0
         try:
             if wait and not child:

@@ -39,6 +39,16 @@ def stop_with_parent() -> None:
         raise AnysliceError("the command that started this process is gone")
 
 
+def check_shares(batch_size: int, count: int) -> None:
+    """Raise AnysliceError unless a batch has equal shares for so many processes."""
+    if batch_size % count:
+        divisors = [str(n) for n in range(1, batch_size + 1) if batch_size % n == 0]
+        raise AnysliceError(
+            f"{count} processes cannot share a batch of {batch_size} equally: choose --processes "
+            f"(or `gpus`) from {', '.join(divisors)}, or another `batch_size`"
+        )
+
+
 def run_in_processes(count: int, arguments: list[str]) -> int:
     """Run `anyslice <arguments>` in several processes that train together; the exit status.
 
