@@ -303,6 +303,27 @@ def test_an_image_that_cannot_be_read_is_named_by_both_commands(
     assert not list(tmp_path.glob("out/*"))
 
 
+@pytest.mark.parametrize("images", [small, large])
+@pytest.mark.parametrize("header", [True, False])
+def test_all_images_that_cannot_be_read_are_named_at_once(tmp_path, images, header):
+    """Those that are no images, and those that are cut short below a header that can be read."""
+    for part in ("train", "test"):
+        write_images(tmp_path / "own" / part, images(12))
+    description = described(tmp_path / "own", tmp_path)
+    wrong = [tmp_path / "own/train/cat/000.png", tmp_path / "own/test/dog/001.png"]
+    for path in wrong:
+        path.write_bytes(truncated("PNG"))
+    if not header:
+        wrong[0].write_bytes(b"")
+    for command in (
+        lambda: describe_folder(tmp_path / "own", Wishes("mine", storage=description.storage)),
+        lambda: prepared(description, tmp_path / "out"),
+    ):
+        with pytest.raises(DataError) as said:
+            command()
+        assert {line.split(" ")[0] for line in str(said.value).splitlines()} == set(map(str, wrong))
+
+
 @pytest.mark.parametrize("storage", ["tensor", "files"])
 def test_16_bit_grey_keeps_its_shades(tmp_path, storage):
     """Pillow makes everything from 256 on white."""
@@ -354,6 +375,17 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path, spoil, message):
     spoil(tmp_path / "own")
     with pytest.raises(DataError, match=message):
         describe_folder(tmp_path / "own", Wishes("mine", held_out=0.5))
+
+
+def test_an_archive_is_to_be_unpacked_first(tmp_path):
+    write_images(tmp_path / "own/train", small(6))
+    archive = shutil.make_archive(tmp_path / "own", "tar", tmp_path / "own")
+    result = CliRunner().invoke(main, ["data", "describe", archive, "--name", "mine-in-a-tar"])
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Error: {archive} is a file: unpack it, and name the folder that has a folder for each "
+        "class\n"
+    )
 
 
 def test_a_description_is_not_overwritten_and_its_name_is_a_file_name(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Images that are decoded from disk as they are needed."""
 
 import itertools
+import multiprocessing
 import random
 import shutil
 from dataclasses import replace
@@ -72,6 +73,20 @@ def test_an_epoch_is_the_same_with_any_number_of_workers(streamed, dataset):
     assert all(torch.equal(a.images, b.images) for a, b in zip(alone, shared, strict=True))
     for other in (batches(dataset, epoch=3), batches(dataset, seed=2, epoch=2)):
         assert not torch.equal(alone[0].images, other[0].images)
+
+
+def test_the_same_workers_serve_all_epochs_and_evaluations(streamed):
+    before = set(multiprocessing.active_children())
+    dataset = open_dataset(streamed, workers=1)
+    (first, *_) = dataset.train_batches(seed=1, epoch=1, batch_size=20, device="cpu")
+    workers = set(multiprocessing.active_children()) - before
+    evaluation = dataset.eval_batches("test", batch_size=10, device="cpu")
+    assert next(evaluation).images.shape == (10, 1, 96, 96)
+    again = batches(dataset)  # while the evaluation has not ended
+    assert set(multiprocessing.active_children()) - before == workers
+    assert len(workers) == 1
+    assert len(again) == 8
+    assert torch.equal(again[0].images, first.images)
 
 
 def test_batches_leave_the_global_generator_alone(dataset):
@@ -184,6 +199,17 @@ def test_evaluation_is_torchvisions_resize_and_central_crop(size):
     image = Image.fromarray(colour_images(1, 64)[0]).resize(size)
     expected = v2.functional.center_crop(v2.functional.resize(image, [256]), [224])
     assert resize_and_crop_centre(image, 224).tobytes() == expected.tobytes()
+
+
+def test_of_a_long_strip_only_the_middle_is_resized():
+    """Resized as a whole to a shorter side of 256, it would have 1.3 billion pixels."""
+    strip = Image.new("L", (1, 20_000), "black")
+    strip.paste("white", (0, 9_998, 1, 10_002))
+    resized = []
+    strip.crop = lambda box: resized.append(box) or Image.Image.crop(strip, box)
+    seen = np.asarray(resize_and_crop_centre(strip, 224))
+    assert (seen == 255).all()
+    assert resized == [(0, 9_995, 1, 10_005)]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

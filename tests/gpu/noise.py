@@ -1,12 +1,16 @@
-"""A prepared data set of noise, in which each class has a bright row of its own."""
+"""Prepared data sets of noise, in which each class has a bright row of its own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from anyslice.config.dataset import Counts
-from anyslice.datasets.manifest import Manifest, write_manifest
+from anyslice.datasets import index
+from anyslice.datasets.labelled import ImageFile
+from anyslice.datasets.manifest import IMAGES, Manifest, read_manifest, write_manifest
 from anyslice.datasets.splits import write_split
 from anyslice.files import sha256
 
@@ -45,4 +49,23 @@ def write_noise(folder: Path, channels: int = 3, size: int = 32) -> Path:
         files={name: sha256(folder / name) for name in files},
     )
     write_manifest(folder, manifest)
+    return folder
+
+
+def write_noise_files(folder: Path) -> Path:
+    """Write the data set into a folder, its images as files."""
+    manifest = read_manifest(write_noise(folder))
+    (folder / IMAGES).mkdir()
+    files = []
+    for part in ("train", "test"):
+        tensors = load_file(folder / f"{part}.safetensors")
+        for number, (image, label) in enumerate(
+            zip(tensors["images"], tensors["labels"], strict=True)
+        ):
+            files.append(ImageFile(part, f"{part}-{number:04}.png", int(label)))
+            Image.fromarray(image.numpy()).save(folder / IMAGES / files[-1].path)
+    index.write_index(folder / index.NAME, files, [""] * len(files))
+    names = (index.NAME, "split.json")
+    checksums = {name: sha256(folder / name) for name in names}
+    write_manifest(folder, replace(manifest, storage="files", files=checksums))
     return folder

@@ -19,7 +19,7 @@ FLOOR |= {"momentum": 2e-2}
 """Differences that pass in float32 whatever the CPU's are: where rounding switches one ReLU, a
 gradient jumps (by 4e-3, seen on CPUs). A wrong kernel is off by 1."""
 
-INEXACT = {"bf16": (3e-2, 0.5), "tf32": (5e-3, 0.1), "compile": (1e-4, 2e-2)}
+INEXACT = {"bf16": (3e-2, 0.5), "tf32": (5e-3, 0.1)}
 """What an option may change: the losses of three steps, and the gradient of the first."""
 
 needs_gpu = pytest.mark.skipif(not ON_GPU, reason="CUDA graphs and TF32 need a GPU")
@@ -86,7 +86,6 @@ def test_what_a_cuda_graph_needs_changes_no_byte(name):
             pytest.param("tf32", name, marks=needs_gpu)
             for name in ("i-resnext", "is-resnext", "msdnet")
         ),
-        ("compile", "is-resnext"),
     ],
 )
 def test_an_option_stays_within_its_tolerance_and_repeats(device, name, option):

@@ -9,8 +9,10 @@ from collections import Counter
 import pytest
 import torch
 
+from anyslice.errors import AnysliceError
 from anyslice.jobs.gpus import VISIBLE, allowed_devices
 from anyslice.jobs.interrupt import EXIT_CODE
+from anyslice.jobs.train import clear_memory_errors
 
 TRAINING = f"""
 import os, sys, click
@@ -248,3 +250,14 @@ def test_a_process_of_torchrun_takes_no_gpu_itself(machine, command):
     assert process.returncode == 1
     assert "waiting" not in said
     assert "torch sees none" in said
+
+
+def test_a_gpu_that_is_too_small_is_named_with_what_would_help(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 16_000_000_000))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    message = r"^16.0 GB, all that Tesla T4 has, are too few for a batch of 96: .* or --bf16$"
+    with (
+        pytest.raises(AnysliceError, match=message),
+        clear_memory_errors(96, torch.device("cuda")),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory")

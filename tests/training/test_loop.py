@@ -12,7 +12,9 @@ from anyslice.config.scale import Run, load_scale
 from anyslice.datasets import Batch, open_dataset
 from anyslice.errors import DivergedError
 from anyslice.networks import build
-from anyslice.training.loop import train
+from anyslice.training import loop, step
+from anyslice.training.convolutions import FastConvolutions
+from anyslice.training.loop import evaluation_batch, train
 from anyslice.training.loss import joint_backward, labels_by_level
 from anyslice.training.options import Options
 from anyslice.training.schedule import learning_rate
@@ -206,12 +208,42 @@ def test_labels_by_level_maps_classes_to_coarse_labels():
 @pytest.mark.parametrize("option", ["tf32", "cuda_graphs"])
 def test_options_for_gpus_are_refused_without_one(option):
     with pytest.raises(ValueError, match="need a GPU"):
-        Options(**{option: True}).check(CPU, world=1)
+        Options(**{option: True}).check(CPU)
 
 
-def test_compilation_is_refused_for_several_processes():
-    with pytest.raises(ValueError, match="one process only"):
-        Options(compile=True).check(CPU, world=2)
+@pytest.mark.parametrize(
+    ("size", "on_cpu", "on_gpu"), [(32, 250, 1000), (64, 250, 250), (96, 111, 111), (224, 64, 64)]
+)
+def test_an_evaluation_takes_fewer_large_images_at_once(size, on_cpu, on_gpu):
+    assert evaluation_batch(size, CPU) == on_cpu
+    assert evaluation_batch(size, torch.device("cuda")) == on_gpu
+
+
+def test_steps_are_graphs_on_a_gpu_of_its_own_and_elsewhere_if_asked_for():
+    cuda = torch.device("cuda")
+    assert Options().graphs(cuda, world=1)
+    assert not Options().graphs(cuda, world=2)
+    assert not Options().graphs(CPU, world=1)
+    assert Options(cuda_graphs=True).graphs(cuda, world=2)
+    assert not Options(cuda_graphs=False).graphs(cuda, world=1)
+    Options(cuda_graphs=True).check(cuda)
+
+
+def test_training_and_evaluation_take_the_same_convolutions(run, monkeypatch):
+    """Where the device has fast ones, as a GPU does."""
+    chosen = []
+
+    def fast(device):
+        chosen.append(device)
+        return FastConvolutions()
+
+    short = replace(run, recipe=replace(run.recipe, epochs=1))
+    plain = train(short, Stripes(), seed=1, device=CPU)
+    monkeypatch.setattr(step, "fast_convolutions", fast)
+    monkeypatch.setattr(loop, "fast_convolutions", fast)
+    found = train(short, Stripes(), seed=1, device=CPU)
+    assert len(chosen) == 3 + 2, "three steps, validation and test"
+    assert torch.equal(found.test.labels, plain.test.labels)
 
 
 def test_bf16_changes_training_and_not_the_type_of_weights(run):

@@ -11,20 +11,25 @@ import sys
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
+from click.testing import CliRunner
 
+from anyslice.cli.main import main
 from anyslice.config.families import MSDNetParams
 from anyslice.config.scale import Run
 from anyslice.datasets import open_dataset
 from anyslice.datasets.dataset import Batch
 from anyslice.datasets.manifest import read_manifest
 from anyslice.files import read_json
+from anyslice.jobs import launch
 from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 from anyslice.jobs.train import choose_device, run_training
 from anyslice.kernels import residual_block as fused
+from anyslice.training import distributed
 from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train
 
@@ -63,10 +68,64 @@ def _joined(rank, world, port, function, arguments, results):
     results.put((rank, function(*arguments)))
 
 
+class GpuKernels:
+    """What PyTorch's kernels of global BN compute, which it has for GPUs only."""
+
+    ACROSS = (0, 2, 3)
+
+    @staticmethod
+    def wide(channels):
+        return channels.view(1, -1, 1, 1)
+
+    @classmethod
+    def batch_norm_stats(cls, x, eps):
+        variance, mean = torch.var_mean(x, cls.ACROSS, correction=0)
+        return mean, (variance + eps).rsqrt()
+
+    @staticmethod
+    def batch_norm_gather_stats_with_counts(
+        x, means, inverse_stds, running_mean, running_var, momentum, eps, counts
+    ):
+        shares, total = (counts / counts.sum())[:, None], counts.sum()
+        mean = (shares * means).sum(0)
+        squares = inverse_stds**-2 - eps + means**2
+        variance = (shares * squares).sum(0) - mean**2
+        running_mean.lerp_(mean, momentum)
+        running_var.lerp_(variance * total / (total - 1), momentum)
+        return mean, (variance + eps).rsqrt()
+
+    @classmethod
+    def batch_norm_elemt(cls, x, weight, bias, mean, inverse_std, eps):
+        return (x - cls.wide(mean)) * cls.wide(inverse_std * weight) + cls.wide(bias)
+
+    @classmethod
+    def batch_norm_backward_reduce(cls, dy, x, mean, inverse_std, weight, *wanted):
+        sum_dy = dy.sum(cls.ACROSS)
+        sum_dy_xmu = (dy * (x - cls.wide(mean))).sum(cls.ACROSS)
+        return sum_dy, sum_dy_xmu, sum_dy_xmu * inverse_std, sum_dy
+
+    @classmethod
+    def batch_norm_backward_elemt(
+        cls, dy, x, mean, inverse_std, weight, sum_dy, sum_dy_xmu, counts
+    ):
+        assert counts.dtype == torch.int32
+        along = cls.wide(inverse_std**2 * sum_dy_xmu / counts.sum()) * (x - cls.wide(mean))
+        return (dy - cls.wide(sum_dy / counts.sum()) - along) * cls.wide(inverse_std * weight)
+
+
+def _normalise_as_on_gpus(module, images, slope):
+    names = [name for name in vars(GpuKernels) if name.startswith("batch_norm")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(torch, name, getattr(GpuKernels, name))
+        patch.setattr(distributed, "_BatchNormOnCPUs", distributed._BatchNormOnGPUs)
+        return _normalise(module, images, slope)
+
+
 def _normalise(module, images, slope):
     """The rank's share of outputs and gradients of BN over both ranks' images."""
     module = copy.deepcopy(module)  # the one that arrives is shared memory
-    with processes_of_torchrun(gpu=False) as processes:
+    with processes_of_torchrun(CPU) as processes:
         share = images.chunk(2)[processes.rank].requires_grad_()
         with GlobalBatchNorm():
             out = module(share)
@@ -78,12 +137,13 @@ def _normalise(module, images, slope):
 
 
 @pytest.mark.slow
-def test_batch_norm_sees_the_images_of_all_processes(together):
+@pytest.mark.parametrize("normalise", [_normalise, _normalise_as_on_gpus])
+def test_batch_norm_sees_the_images_of_all_processes(together, normalise):
     torch.manual_seed(0)
     module = torch.nn.BatchNorm2d(3).double()
     torch.nn.init.normal_(module.weight)
     images, slope = torch.randn(2, 8, 3, 5, 5, dtype=torch.double)
-    results = together(_normalise, module, images, slope)
+    results = together(normalise, module, images, slope)
     first, second = ([torch.from_numpy(array) for array in result] for result in results)
     whole = images.clone().requires_grad_()
     out = module(whole)
@@ -102,6 +162,21 @@ def test_no_block_evades_the_batch_norm_of_all_processes():
     assert fused.pays(images, 4, training=True)
     with GlobalBatchNorm():
         assert not fused.pays(images, 4, training=True)
+
+
+def test_a_number_of_processes_that_divides_no_batch_is_refused_before_they_start(
+    monkeypatch, folders, root
+):
+    monkeypatch.setattr(launch, "run_in_processes", lambda *_: pytest.fail("they were started"))
+    words = ["train", "fashion-mnist-short/is-resnext", "--processes", "3"]
+    words += ["--scale", str(root / "tests/scales/short.yaml"), "--data", str(folders.data)]
+    words += ["--output", str(folders.output), "--work", str(folders.work)]
+    said = CliRunner().invoke(main, words)
+    assert said.exit_code == 1
+    assert said.output == (
+        "Error: 3 processes cannot share a batch of 32 equally: choose --processes (or `gpus`) "
+        "from 1, 2, 4, 8, 16, 32, or another `batch_size`\n"
+    )
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
@@ -137,7 +212,7 @@ class Double:
 def _train(run, folder, maps):
     torch.set_default_dtype(torch.double)
     try:
-        with processes_of_torchrun(gpu=False) as processes:
+        with processes_of_torchrun(CPU) as processes:
             trained = train(
                 run, Double(folder), 1, device=CPU, level_maps=maps, processes=processes
             )
@@ -258,6 +333,29 @@ def test_the_command_starts_processes_and_passes_their_exit_status_on(command):
     command.send_signal(signal.SIGTERM)
     said = command.communicate(timeout=60)[0]
     assert command.returncode == EXIT_CODE, said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of such a death")
+@pytest.mark.parametrize("seconds", [0, 3])
+def test_the_processes_end_at_once_when_the_command_is_killed_as_they_start(
+    train_command, changed_scale, seconds
+):
+    """Before they ask to be told of its death, or while they wait for each other."""
+    train = train_command(changed_scale("epochs: 3", "epochs: 200"), "--processes", "3")
+    leader = psutil.Popen(train, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(workers := _of_training(leader.children())) < 3:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    leader.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    for process in alive:
+        process.kill()
+    assert not alive
+
+
+def _of_training(processes):
+    return [p for p in processes if "anyslice" in p.cmdline()]
 
 
 @pytest.mark.slow

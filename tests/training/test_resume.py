@@ -114,6 +114,16 @@ def test_a_stopped_job_ends_with_the_bytes_of_an_undisturbed_one(short, folders,
     assert outcome(folders.output) == calm
 
 
+def test_a_training_of_one_epoch_never_speaks_of_a_second(short, data, session):
+    """It stops after its last step, as the test images are being predicted."""
+    run = replace(short.run(RUN), recipe=replace(short.run(RUN).recipe, epochs=1))
+    dataset, messages = open_dataset(data), []
+    with pytest.raises(Interrupted, match=r"^stopped at epoch 1, step 5 "):
+        train(run, dataset, 1, device=CPU, session=session(StopAfter(7)))
+    train(run, dataset, 1, device=CPU, session=session(Interrupts(), messages=messages))
+    assert messages == ["going on from the checkpoint of epoch 1, step 5"]
+
+
 def test_starting_over_is_said_with_the_reason(session, tmp_path, identity):
     """An edit gives another key; the older checkpoint stays, but it is not gone on from."""
     older = replace(identity, data="other", code={"loop.py": "c", "networks/old.py": "x"})

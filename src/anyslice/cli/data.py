@@ -83,7 +83,7 @@ def prepare(dataset: str, source: Path | None, fetched: Path | None, output: Pat
 
 
 @data.command()
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What the data set is to be called.")
 @click.option("--title", help="What figures call it.  [default: its name]")
 @click.option(

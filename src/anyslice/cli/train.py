@@ -71,7 +71,6 @@ if TYPE_CHECKING:
 @click.option("--tensorboard", is_flag=True, help="Write event files to <output>/tensorboard.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
-@click.option("--compile", is_flag=True, help="torch.compile the network.")
 @click.option(
     "--cuda-graphs/--no-cuda-graphs",
     default=None,
@@ -106,7 +105,12 @@ def train(
     with Interrupts(time_budget) as interrupts:
         from anyslice.config.scale import load_scale
         from anyslice.jobs.gpus import own_gpus
-        from anyslice.jobs.launch import run_in_processes, started_by_torchrun, stop_with_parent
+        from anyslice.jobs.launch import (
+            check_shares,
+            run_in_processes,
+            started_by_torchrun,
+            stop_with_parent,
+        )
         from anyslice.jobs.lock import wait_until_free
         from anyslice.paths import seed_folder
 
@@ -121,6 +125,7 @@ def train(
         if child:
             stop_with_parent()
         count = processes or max(1, loaded.gpus_of(run))
+        check_shares(loaded.run(run).recipe.batch_size, count)
         gpus = count if loaded.gpus_of(run) and not child else 0
         try:
             if wait and not child:

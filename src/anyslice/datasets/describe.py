@@ -67,7 +67,7 @@ class Wishes(NamedTuple):
     split_seed: int = 2018
 
 
-class Look(NamedTuple):
+class Header(NamedTuple):
     """What the head of an image file says.
 
     Attributes:
@@ -87,7 +87,8 @@ def describe_folder(root: Path, wishes: Wishes) -> Description:
         wishes: what the user says.
 
     Raises:
-        DataError: if there are no class folders, too few images, or one that cannot be read.
+        DataError: if there are no class folders, too few images, or some that cannot be read; it
+            names each.
     """
     folders = find_folders(root)
     classes = tuple(class_names(root / folders.train))
@@ -113,9 +114,11 @@ def describe_folder(root: Path, wishes: Wishes) -> Description:
         folders=folders,
     )
     files = list_folders(description, root)
-    looks = list(parallel(lambda file: _look(root / file.path), files, "looking"))
+    headers = list(parallel(lambda file: _header(root / file.path), files, "looking"))
+    if None in headers:  # decoding names these, and those that are cut short below their header
+        list(parallel(lambda file: decode(root / file.path, 3), files, "reading"))
     description = replace(description, counts=_count(files, wishes.held_out, root))
-    description = _suit(description, looks, wishes)
+    description = _suit(description, [header for header in headers if header], wishes)
     measured = _measure(description, root, files)
     return replace(
         description,
@@ -131,6 +134,10 @@ def find_folders(root: Path) -> Folders:
     A folder of validation images without one of test images is that of the test images, as
     ImageNet's is.
     """
+    if root.is_file():
+        raise DataError(
+            f"{root} is a file: unpack it, and name the folder that has a folder for each class"
+        )
     if not root.is_dir():
         raise DataError(f"there is no folder {root}")
     found: dict[str, str | None] = {
@@ -174,13 +181,12 @@ def _seen_from_here(root: Path) -> Path:
     return root.relative_to(Path.cwd()) if root.is_relative_to(Path.cwd()) else root
 
 
-def _look(path: Path) -> Look:
+def _header(path: Path) -> Header | None:
     try:
         with Image.open(path) as image:
-            return Look(image.size, image.mode in _GREY)
+            return Header(image.size, image.mode in _GREY)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        decode(path, 3)  # names the file and what is wrong with it
-        raise
+        return None
 
 
 def _count(files: Sequence[ImageFile], held_out: float, root: Path) -> Counts:
@@ -194,16 +200,16 @@ def _count(files: Sequence[ImageFile], held_out: float, root: Path) -> Counts:
     return Counts(train=kept, **counts)
 
 
-def _suit(description: Description, looks: Sequence[Look], wishes: Wishes) -> Description:
+def _suit(description: Description, headers: Sequence[Header], wishes: Wishes) -> Description:
     """The description with what suits the images: storage, size, channels and padding."""
-    sizes = {look.size for look in looks}
+    sizes = {header.size for header in headers}
     width, height = next(iter(sizes))
     small = len(sizes) == 1 and width == height <= LARGEST_TENSOR
     storage = wishes.storage or ("tensor" if small else "files")
     if storage == "tensor":
         size = wishes.image_size or width
     else:
-        shorter = int(median(min(look.size) for look in looks))
+        shorter = int(median(min(header.size) for header in headers))
         size = wishes.image_size or max(
             CROP_STEP, min(LARGEST_CROP, shorter) // CROP_STEP * CROP_STEP
         )
@@ -211,7 +217,7 @@ def _suit(description: Description, looks: Sequence[Look], wishes: Wishes) -> De
         description,
         storage=storage,
         image_size=size,
-        image_channels=1 if all(look.grey for look in looks) else 3,
+        image_channels=1 if all(header.grey for header in headers) else 3,
         crop_padding=max(1, size // CROP_PADDING)
         if storage == "tensor"
         else description.crop_padding,

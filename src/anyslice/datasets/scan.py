@@ -46,7 +46,7 @@ def scan(root: Path, files: Sequence[ImageFile], size: int, channels: int) -> li
         channels: 1 or 3.
 
     Raises:
-        DataError: naming the first file that is missing, cut short or no image.
+        DataError: naming every file that is missing, cut short or no image.
     """
 
     def read(file: ImageFile) -> Scanned:
@@ -91,13 +91,14 @@ def verify_images(folder: Path) -> int:
         How many there are.
 
     Raises:
-        DataError: naming the first file that has changed.
+        DataError: naming every file that is missing or has changed.
     """
     root = images_of(folder)
+
+    def check(row: dict[str, str]) -> None:
+        if sha256(root / row["path"]) != row["sha256"]:
+            raise DataError(f"{root / row['path']} has changed since it was prepared")
+
     with (folder / index.NAME).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    paths = [root / row["path"] for row in rows]
-    for row, path, found in zip(rows, paths, parallel(sha256, paths, "checksums"), strict=True):
-        if found != row["sha256"]:
-            raise DataError(f"{path} has changed since it was prepared")
-    return len(rows)
+    return len(list(parallel(check, rows, "checksums")))

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,17 +64,22 @@ EVAL_MARGIN = 256 / 224
 """Images are evaluated on the central square of an image resized so that its shorter side is this
 many times as long as the square's."""
 
+STRIP = 10
+"""An image this many times as long as wide is resized as a whole, of a longer one the middle."""
+
 
 class FileDataset(PreparedDataset):
     """A data set of image files.
 
     Attributes:
-        workers: processes that decode; 0 decodes in this one.
+        workers: processes that decode; 0 decodes in this one. They live as long as the data set
+            and serve one iteration at a time: the next one ends that before it.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, workers: int = 0) -> None:
         super().__init__(folder, manifest)
         self.workers = workers
+        self._loader = lru_cache(maxsize=None)(self._make_loader)
 
     def train_batches(
         self,
@@ -130,23 +135,9 @@ class FileDataset(PreparedDataset):
     ) -> Iterator[Batch]:
         manifest = self.manifest
         normalise = Normalisation.of(manifest.mean, manifest.std, manifest.image_size, device)
-        decoder = Decoder(
-            images_of(self.folder),
-            self._parts[part],
-            manifest.image_size,
-            manifest.image_channels,
-            draw,
-        )
         deviation = torch.tensor(manifest.std, device=device)
-        loader = DataLoader(
-            decoder,
-            batch_sampler=batches,
-            num_workers=self.workers,
-            collate_fn=stack,
-            pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # else it would draw from the global one
-        )
-        for decoded in loader:
+        wanted = ([Wanted(part, index, draw) for index in batch] for batch in batches)
+        for decoded in self._loader(device.type == "cuda").of(wanted):
             if isinstance(decoded, str):
                 raise DataError(decoded)
             pixels, labels, colours = (t.to(device, non_blocking=True) for t in decoded)
@@ -155,21 +146,27 @@ class FileDataset(PreparedDataset):
                 images += (colours / deviation)[:, :, None, None]
             yield Batch(images, labels)
 
-    @cached_property
-    def _parts(self) -> dict[str, Files]:
+    def _make_loader(self, pin_memory: bool) -> Loader:
+        manifest = self.manifest
+        decoder = Decoder(
+            images_of(self.folder), self._parts(), manifest.image_size, manifest.image_channels
+        )
+        return Loader(decoder, self.workers, pin_memory)
+
+    def _parts(self) -> dict[str, LabelledPaths]:
         """The files of each part."""
         files = read_index(self.folder / INDEX)
         train = [file for file in files if file.part == "train"]
         test = [file for file in files if file.part == "test"]
         validation = set(read_split(self.folder))
         return {
-            "train": Files.of([f for i, f in enumerate(train) if i not in validation]),
-            "validation": Files.of([f for i, f in enumerate(train) if i in validation]),
-            "test": Files.of(test),
+            "train": LabelledPaths.of([f for i, f in enumerate(train) if i not in validation]),
+            "validation": LabelledPaths.of([f for i, f in enumerate(train) if i in validation]),
+            "test": LabelledPaths.of(test),
         }
 
 
-class Files(NamedTuple):
+class LabelledPaths(NamedTuple):
     """Paths and labels as arrays: a worker shares those with its parent, but no list of strings.
 
     Attributes:
@@ -181,7 +178,7 @@ class Files(NamedTuple):
     labels: np.ndarray[tuple[int], np.dtype[np.int64]]
 
     @classmethod
-    def of(cls, files: Sequence[ImageFile]) -> Files:
+    def of(cls, files: Sequence[ImageFile]) -> LabelledPaths:
         """From the entries of an index."""
         return cls(
             np.array([file.path.encode() for file in files]),
@@ -255,6 +252,7 @@ def draw_box(
 
 def resize_and_crop_centre(image: Image.Image, size: int) -> Image.Image:
     """The central square of the resized image, for evaluation."""
+    image = _middle_of_strip(image)
     shorter = round(size * EVAL_MARGIN)
     scale = shorter / min(image.size)
     width, height = (max(shorter, int(side * scale)) for side in image.size)
@@ -263,12 +261,35 @@ def resize_and_crop_centre(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
+def _middle_of_strip(image: Image.Image) -> Image.Image:
+    """All that evaluation sees of a long strip: resized whole, it might take gigabytes."""
+    shorter, longer = sorted(image.size)
+    if longer <= STRIP * shorter:
+        return image
+    left, top = ((side - min(side, STRIP * shorter)) // 2 for side in image.size)
+    return image.crop((left, top, image.width - left, image.height - top))
+
+
 Decoded = tuple[Tensor, int, Colour] | str
 """Pixels, uint8 (size, size, C), label and what to add to red, green and blue; or what is wrong."""
 
 
+class Wanted(NamedTuple):
+    """An image that a worker is asked for.
+
+    Attributes:
+        part: "train", "validation" or "test".
+        position: in the part.
+        draw: how to augment it; None for evaluation.
+    """
+
+    part: str
+    position: int
+    draw: Draw | None
+
+
 class Decoder(torch.utils.data.Dataset[Decoded]):
-    """From an image's position in its part to pixels, in whichever process.
+    """From what is wanted to pixels, in whichever process.
 
     An image that cannot be read gives a message instead: an exception in a worker would reach the
     user wrapped in the worker's traceback.
@@ -277,30 +298,33 @@ class Decoder(torch.utils.data.Dataset[Decoded]):
     def __init__(
         self,
         root: Path,
-        files: Files,
+        parts: Mapping[str, LabelledPaths],
         size: int,
         channels: int,
-        draw: Draw | None,
     ) -> None:
-        self.root, self.files, self.size, self.channels = root, files, size, channels
-        self.draw = draw
+        self.root, self.parts, self.size, self.channels = root, parts, size, channels
 
-    def __getitem__(self, index: int) -> Decoded:
+    def __getitem__(self, wanted: Wanted) -> Decoded:
         """See Decoded."""
+        files, index = self.parts[wanted.part], wanted.position
         try:
-            image = decode(self.root / self.files.paths[index].decode(), self.channels)
+            image = decode(self.root / files.paths[index].decode(), self.channels)
         except DataError as error:
             return str(error)
         colour: Colour = np.zeros(3)
-        if self.draw:
-            image, colour = self.draw(image, index, self.size)
+        if wanted.draw:
+            image, colour = wanted.draw(image, index, self.size)
         else:
             image = resize_and_crop_centre(image, self.size)
         pixels = torch.from_numpy(np.array(image)).view(self.size, self.size, -1)
-        return pixels, int(self.files.labels[index]), colour
+        return pixels, int(files.labels[index]), colour
 
 
-def stack(items: Sequence[Decoded]) -> tuple[Tensor, Tensor, Tensor] | str:
+Stacked = tuple[Tensor, Tensor, Tensor] | str
+"""Pixels, labels and colours of a batch; or what is wrong."""
+
+
+def stack(items: Sequence[Decoded]) -> Stacked:
     """A batch, or the first message of what is wrong."""
     for item in items:
         if isinstance(item, str):
@@ -308,3 +332,28 @@ def stack(items: Sequence[Decoded]) -> tuple[Tensor, Tensor, Tensor] | str:
     images, labels, colours = zip(*items, strict=True)
     shifts = torch.from_numpy(np.stack(colours)).float()
     return torch.stack(images), torch.tensor(labels), shifts
+
+
+class Loader:
+    """Workers that decode whatever batches are wanted, the same ones for all epochs and parts."""
+
+    def __init__(self, decoder: Decoder, workers: int, pin_memory: bool) -> None:
+        self._wanted: Iterable[list[Wanted]] = ()
+        self._loader: DataLoader[Decoded] = DataLoader(
+            decoder,
+            batch_sampler=self,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            collate_fn=stack,
+            pin_memory=pin_memory,
+            generator=torch.Generator(),  # else it would draw from the global one
+        )
+
+    def of(self, wanted: Iterable[list[Wanted]]) -> Iterator[Stacked]:
+        """The batches in their order."""
+        self._wanted = wanted
+        return iter(self._loader)
+
+    def __iter__(self) -> Iterator[list[Wanted]]:
+        """As its own sampler: what is wanted now."""
+        return iter(self._wanted)

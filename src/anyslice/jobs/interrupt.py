@@ -46,9 +46,14 @@ class Interrupts:
         return self._budget is not None and minutes >= self._budget
 
     def __enter__(self) -> Self:
-        for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._remember)
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
         return self
+
+    def listen(self) -> None:
+        """From now on remember signals, until this context ends."""
+        for number in SIGNALS:
+            signal.signal(number, self._remember)
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():

@@ -8,7 +8,11 @@ import signal
 import sys
 import uuid
 
+from anyslice.errors import AnysliceError
 from anyslice.jobs.interrupt import EXIT_CODE
+
+_LEADER = "ANYSLICE_LEADER"
+"""The variable by which a process knows the one that started it."""
 
 
 def started_by_torchrun() -> bool:
@@ -20,10 +24,29 @@ def stop_with_parent() -> None:
     """Get SIGTERM when the process that started this one is killed, on Linux.
 
     Otherwise the processes of a training would go on without it, on GPUs that are free for others.
+    Until they have joined, when `Interrupts.listen` is to be called, SIGTERM ends them at once:
+    they have nothing to save, and those that wait for others would not hear of it for long.
+
+    Raises:
+        AnysliceError: if it was killed before.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    leader = os.environ.get(_LEADER)
+    if leader is not None and os.getppid() != int(leader):
+        raise AnysliceError("the command that started this process is gone")
+
+
+def check_shares(batch_size: int, count: int) -> None:
+    """Raise AnysliceError unless a batch has equal shares for so many processes."""
+    if batch_size % count:
+        divisors = [str(n) for n in range(1, batch_size + 1) if batch_size % n == 0]
+        raise AnysliceError(
+            f"{count} processes cannot share a batch of {batch_size} equally: choose --processes "
+            f"(or `gpus`) from {', '.join(divisors)}, or another `batch_size`"
+        )
 
 
 def run_in_processes(count: int, arguments: list[str]) -> int:
@@ -36,6 +59,7 @@ def run_in_processes(count: int, arguments: list[str]) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ[_LEADER] = str(os.getpid())
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = "SIGTERM,SIGINT,SIGUSR1"
     config = LaunchConfig(
         min_nodes=1,

@@ -63,7 +63,7 @@ class ResumableSession(Session):
         if checkpoint is not None:
             state.restore(checkpoint.tensors, checkpoint.numbers)
             self._at = state.epoch, state.step
-            self.say(f"going on from the checkpoint of epoch {state.epoch}, step {state.step}")
+            self.say(f"going on from the checkpoint of {state.place}")
             self._note_device(checkpoint.numbers["devices"])
 
     def _note_device(self, before: list[str]) -> None:
@@ -121,7 +121,7 @@ class ResumableSession(Session):
             self._save()
         if wanted == STOP:
             raise Interrupted(
-                f"stopped at epoch {self._state.epoch}, step {self._state.step} "
+                f"stopped at {self._state.place} "
                 f"({self.interrupts.reason or 'another process was asked to'}); "
                 "the same command goes on from there"
             )

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from anyslice.config.scale import Scale
+from anyslice.costs.machine import device_name
 from anyslice.errors import AnysliceError
 from anyslice.files import clear_write_errors
 from anyslice.jobs.checkpoint import Checkpoints
@@ -62,8 +63,10 @@ def run_training(
     make_deterministic(scale.threads, options)
     keep_freed_memory()
     device = choose_device(scale.gpus_of(name))
-    with processes_of_torchrun(gpu=device.type == "cuda") as processes:
-        options.check(device, processes.world)
+    with processes_of_torchrun(device) as processes:
+        if processes.world > 1:
+            interrupts.listen()
+        options.check(device)
         inputs = read_inputs(
             scale,
             name,
@@ -139,17 +142,18 @@ def _train_and_write(
     options: Options,
 ) -> None:
     processes = session.processes
-    trained = train(
-        inputs.run,
-        inputs.dataset,
-        inputs.identity.seed,
-        device=device,
-        level_maps=inputs.identity.parameters["levels"],
-        test=inputs.identity.parameters["test"],
-        session=session,
-        processes=processes,
-        options=options,
-    )
+    with clear_memory_errors(inputs.run.recipe.batch_size, device):
+        trained = train(
+            inputs.run,
+            inputs.dataset,
+            inputs.identity.seed,
+            device=device,
+            level_maps=inputs.identity.parameters["levels"],
+            test=inputs.identity.parameters["test"],
+            session=session,
+            processes=processes,
+            options=options,
+        )
     if processes.rank > 0:
         return
     network = trained.network.to(device)
@@ -166,6 +170,19 @@ def _train_and_write(
     with clear_write_errors(output):
         write_training(output, trained, inputs, deployment, scale=scale.name, execution=execution)
     session.say(f"done; saving took {session.saving_seconds:.2f} of {trained.seconds:.1f} s")
+
+
+@contextmanager
+def clear_memory_errors(batch: int, device: torch.device) -> Iterator[None]:
+    """Turn running out of the GPU's memory into an AnysliceError that says what would help."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        memory = torch.cuda.mem_get_info(device)[1] / 1e9
+        raise AnysliceError(
+            f"{memory:.1f} GB, all that {device_name(device)} has, are too few for a batch of "
+            f"{batch}: take another GPU, a smaller `batch_size`, or --bf16"
+        ) from error
 
 
 def _watchers(inputs: Inputs, area: Path, output: Path, tensorboard: bool) -> list[Session]:

@@ -19,7 +19,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.nn.modules._functions import SyncBatchNorm
 from torch.overrides import TorchFunctionMode
 
 Item = TypeVar("Item")
@@ -78,13 +77,20 @@ class Processes:
 
 
 @contextmanager
-def processes_of_torchrun(gpu: bool) -> Iterator[Processes]:
-    """The processes that torchrun started, joined; one if it did not start this one."""
+def processes_of_torchrun(device: torch.device) -> Iterator[Processes]:
+    """The processes that torchrun started, joined; one if it did not start this one.
+
+    Args:
+        device: of this process. NCCL connects GPUs at once, and its errors name them.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes()
         return
-    dist.init_process_group("nccl" if gpu else "gloo")
+    if device.type == "cuda":
+        dist.init_process_group("nccl", device_id=device)
+    else:
+        dist.init_process_group("gloo")
     try:
         control = cast(dist.ProcessGroup, dist.new_group(backend="gloo"))
         yield Processes(dist.get_rank(), world, control)
@@ -119,15 +125,62 @@ def global_batch_norm(
     """F.batch_norm over the batches of all processes, which must be of one size."""
     if not training:
         return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    parameters = (input, weight, bias, running_mean, running_var, eps, momentum)
-    if input.is_cuda:
-        group, world = dist.group.WORLD, dist.get_world_size()
-        return cast(Tensor, SyncBatchNorm.apply(*parameters, group, world))
-    return cast(Tensor, _BatchNormOnCPUs.apply(*parameters))
+    function = _BatchNormOnGPUs if input.is_cuda else _BatchNormOnCPUs
+    return cast(
+        Tensor, function.apply(input, weight, bias, running_mean, running_var, eps, momentum)
+    )
+
+
+class _BatchNormOnGPUs(torch.autograd.Function):
+    """By the kernels of torch's SyncBatchNorm, in channels_last memory.
+
+    That looks for processes without images, for which it waits for the GPU three times a layer.
+    Here every process has as many.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
+        eps: float,
+        momentum: float,
+    ) -> Tensor:
+        input = input.contiguous(memory_format=torch.channels_last)
+        world, channels = dist.get_world_size(), input.shape[1]
+        mine = torch.cat(torch.batch_norm_stats(input, eps))
+        every = mine.new_empty(world * len(mine))
+        dist.all_gather_single(every, mine)
+        means, inverse_stds = every.view(world, 2, channels).unbind(1)
+        counts = mine.new_full((world,), input.numel() // channels)
+        mean, inverse_std = torch.batch_norm_gather_stats_with_counts(
+            input, means, inverse_stds, running_mean, running_var, momentum, eps, counts
+        )
+        ctx.save_for_backward(input, weight, mean, inverse_std, counts.to(torch.int32))
+        return torch.batch_norm_elemt(input, weight, bias, mean, inverse_std, eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, mean, inverse_std, counts = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        of_sum, of_product, of_weight, of_bias = torch.batch_norm_backward_reduce(
+            gradient, input, mean, inverse_std, weight, True, True, True
+        )
+        sums = torch.cat([of_sum, of_product])
+        dist.all_reduce(sums)
+        of_sum, of_product = sums.chunk(2)
+        of_input = torch.batch_norm_backward_elemt(
+            gradient, input, mean, inverse_std, weight, of_sum, of_product, counts
+        )
+        return of_input, of_weight, of_bias, None, None, None, None
 
 
 class _BatchNormOnCPUs(torch.autograd.Function):
-    """What torch's SyncBatchNorm does on GPUs only: one exchange forward and one back."""
+    """The same, for which torch has no kernels: one exchange forward and one back."""
 
     @staticmethod
     def forward(
@@ -144,7 +197,7 @@ class _BatchNormOnCPUs(torch.autograd.Function):
         total = count * dist.get_world_size()
         mine = torch.cat(torch.var_mean(input, dim=_all_but_channels(input), correction=0))
         every = mine.new_empty(dist.get_world_size() * len(mine))
-        dist.all_gather_into_tensor(every, mine)
+        dist.all_gather_single(every, mine)
         variances, means = every.view(-1, 2, input.shape[1]).unbind(1)
         mean = means.mean(0)
         variance = variances.mean(0) + (means - mean).square().mean(0)

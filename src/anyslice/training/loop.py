@@ -23,6 +23,7 @@ from anyslice.networks import build
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
+from anyslice.training.convolutions import fast_convolutions
 from anyslice.training.distributed import Processes
 from anyslice.training.loss import labels_by_level
 from anyslice.training.options import Options
@@ -31,8 +32,11 @@ from anyslice.training.session import Session
 from anyslice.training.state import Epoch, Errors, State, start_momentum
 from anyslice.training.step import Step, make_step
 
-EVALUATION_BATCH = {"cpu": 250, "cuda": 1000}
-"""Images of a batch by type of device. In evaluation BN uses its running statistics."""
+LARGEST_EVALUATION = {"cpu": 250, "cuda": 1000}
+"""Images of an evaluation's batch by type of device, if they are small."""
+
+EVALUATION_PIXELS = 1000 * 32**2
+"""Of a batch of larger ones: it takes no more memory than training, and one worker decodes it."""
 
 
 @dataclass(frozen=True)
@@ -240,14 +244,15 @@ def predict(
     """
     network.eval()
     device, world = level_maps.device, processes.world
-    batch_size = EVALUATION_BATCH[device.type]
+    batch_size = evaluation_batch(dataset.image_size, device)
     mine = dataset.eval_batches(
         part, batch_size=batch_size, device=device, rank=processes.rank, world=world
     )
     done: list[tuple[Tensor, Tensor]] = []
     for _ in range(math.ceil(dataset.counts[part] / (batch_size * world))):
         if (batch := next(mine, None)) is not None:
-            outputs = [levels(logits) for logits in network(batch.images)]
+            with fast_convolutions(device):
+                outputs = [levels(logits) for logits in network(batch.images)]
             predicted = [torch.stack([out.argmax(1) for out in outs]) for outs in outputs]
             truth = labels_by_level(batch.labels, level_maps)
             done.append((torch.stack(predicted).cpu(), truth.cpu()))
@@ -260,6 +265,11 @@ def predict(
     ]
     predictions, labels = zip(*in_order, strict=True)
     return Predicted(torch.cat(predictions, dim=2), torch.cat(labels, dim=1))
+
+
+def evaluation_batch(image_size: int, device: torch.device) -> int:
+    """Images of a batch in evaluation, where BN's running statistics make any number equal."""
+    return min(LARGEST_EVALUATION[device.type], max(64, EVALUATION_PIXELS // image_size**2))
 
 
 def raise_unless_finite(network: AnytimeNetwork) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -43,20 +42,9 @@ def joint_backward(
     Returns:
         The K losses of the sub-networks, detached, on the images' device.
     """
-    return backward_through(network.passes(images), labels, reduction, network.K)
-
-
-def backward_through(
-    groups: Iterable[Sequence[tuple[int, Logits]]], labels: Tensor, reduction: Reduction, K: int
-) -> Tensor:
-    """As `joint_backward`, of groups of (k, logits): backward on each before the next is asked for.
-
-    Returns:
-        The K losses of the sub-networks, detached.
-    """
-    weight = 1 / K if reduction == "mean" else 1.0
+    weight = 1 / network.K if reduction == "mean" else 1.0
     losses: dict[int, Tensor] = {}
-    for group in groups:
+    for group in network.passes(images):
         in_group = {k: subnetwork_loss(logits, labels) for k, logits in group}
         (torch.stack(list(in_group.values())).sum() * weight).backward()  # type: ignore[no-untyped-call]
         losses |= {k: loss.detach() for k, loss in in_group.items()}

@@ -93,6 +93,13 @@ class State:
         """Wall time of the training, over all processes that worked on it."""
         return self.seconds_before + time.monotonic() - self._start
 
+    @property
+    def place(self) -> str:
+        """The last step that is done, for people."""
+        if self.step or not self.history:
+            return f"epoch {self.epoch}, step {self.step}"
+        return f"epoch {self.epoch - 1}, step {len(self.losses)}"
+
     def end_epoch(self, epoch: Epoch, *, selection: str) -> None:
         """Record an epoch, remember its weights if they are to be kept, begin the next."""
         full_error = epoch.validation_errors[-1][0]

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from anyslice.networks.base import AnytimeNetwork
-from anyslice.training.convolutions import FastConvolutions
+from anyslice.training.convolutions import fast_convolutions
 from anyslice.training.distributed import GlobalBatchNorm, Processes
-from anyslice.training.loss import Reduction, backward_through, joint_backward
+from anyslice.training.loss import Reduction, joint_backward
 from anyslice.training.options import Options
 
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -49,29 +49,15 @@ def _eager_step(
     options: Options,
     device: torch.device,
 ) -> Step:
-    """A compiled network takes all K sub-networks at once, any other pass by pass."""
-    compiled = torch.compile(network) if options.compile else None
-
-    def losses_and_gradients(images: Tensor, labels: Tensor) -> Tensor:
-        if compiled is None:
-            return joint_backward(network, images, labels, reduction)
-        groups = [list(enumerate(compiled(images), start=1))]
-        return backward_through(groups, labels, reduction, network.K)
-
     def step(images: Tensor, labels: Tensor) -> Tensor:
         optimiser.zero_grad()
-        with options.autocast(device), _batch_norm(processes), _convolutions(device, options):
-            losses = losses_and_gradients(images, labels)
+        with options.autocast(device), _batch_norm(processes), fast_convolutions(device):
+            losses = joint_backward(network, images, labels, reduction)
         processes.average_gradients(network.parameters())
         optimiser.step()
         return processes.mean(losses)
 
     return step
-
-
-def _convolutions(device: torch.device, options: Options) -> AbstractContextManager[Any]:
-    fast = device.type == "cuda" and not options.compile
-    return FastConvolutions() if fast else nullcontext()
 
 
 def _batch_norm(processes: Processes) -> AbstractContextManager[Any]:
@@ -115,7 +101,8 @@ class GraphStep:
             torch._foreach_copy_(state, before)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
+        # By default a call of any thread ends the capture, as when a data loader's pins memory.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             self._losses = self._step(self._images, self._labels)
         return graph
 

@@ -90,32 +90,33 @@ def read_images(root: Path, files: Sequence[ImageFile], channels: int) -> Images
     """Decode small images of one size.
 
     Raises:
-        DataError: naming the first file that cannot be decoded or has another size.
+        DataError: naming every file that cannot be decoded, or the first of another size.
     """
 
     def pixels(file: ImageFile) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         return np.array(decode(root / file.path, channels))
 
-    size = pixels(files[0]).shape
-    images = np.empty((len(files), *size), np.uint8)
-    for index, image in enumerate(parallel(pixels, files, "images")):
-        if image.shape != size:
+    decoded = list(parallel(pixels, files, "images"))
+    first = decoded[0].shape
+    for file, image in zip(files, decoded, strict=True):
+        if image.shape != first:
             raise DataError(
-                f"{root / files[index].path} is {image.shape[1]}x{image.shape[0]} pixels, but "
-                f"{root / files[0].path} is {size[1]}x{size[0]}; images of several sizes are "
+                f"{root / file.path} is {image.shape[1]}x{image.shape[0]} pixels, but "
+                f"{root / files[0].path} is {first[1]}x{first[0]}; images of several sizes are "
                 "stored as files: `storage: files`"
             )
-        images[index] = image
+    images = np.stack(decoded)
     labels = torch.tensor([file.label for file in files])
     return Images(torch.from_numpy(images).view(*images.shape[:3], channels), labels)
 
 
 def read_parts(root: Path, files: Sequence[ImageFile], channels: int) -> dict[str, Images]:
     """The images of each part; see `read_images`."""
-    parts: dict[str, list[ImageFile]] = {}
-    for file in files:
-        parts.setdefault(file.part, []).append(file)
-    return {part: read_images(root, some, channels) for part, some in parts.items()}
+    images, labels = read_images(root, files, channels)
+    positions: dict[str, list[int]] = {}
+    for position, file in enumerate(files):
+        positions.setdefault(file.part, []).append(position)
+    return {part: Images(images[some], labels[some]) for part, some in positions.items()}
 
 
 def write_class_folders(
