@@ -3,13 +3,9 @@
 import ast
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-LARGEST = 400
-"""Lines of a module."""
 
 
 @pytest.fixture(scope="module")
@@ -51,24 +47,3 @@ def test_every_module_it_names_is_there(root):
     text = (root / "ARCHITECTURE.md").read_text()
     for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text):
         assert list((root / "src/anyslice").glob(f"**/{name}")), name
-
-
-def test_a_walk_has_eight_modules_at_most_each_named_by_one_before_it(root):
-    text = (root / "ARCHITECTURE.md").read_text()
-    section = text.partition("## Two walks")[2].partition("\n## ")[0]
-    steps = re.findall(r"^(\d)\. `(.*?)\.py`", section, re.MULTILINE)
-    starts = [i for i, (number, _) in enumerate(steps) if number == "1"]
-    assert len(starts) == 2
-    for start, end in pairwise([*starts, len(steps)]):
-        walk = [module for _, module in steps[start:end]]
-        assert 2 <= len(walk) <= 8
-        read = ""
-        for module in walk:
-            dotted = "anyslice." + module.replace("/", ".").removesuffix(".__init__")
-            assert not read or re.search(rf"\b{re.escape(dotted)}\b", read), module
-            read += (root / f"src/anyslice/{module}.py").read_text()
-
-
-def test_no_module_is_long(root):
-    lengths = {module: len(path.read_text().splitlines()) for module, path in modules(root)}
-    assert {module: n for module, n in lengths.items() if n > LARGEST} == {}
