@@ -253,7 +253,7 @@ def test_the_same_for_programs(root, results, tmp_path):
     arguments = ["status", "--json", "--scale", scale, "--results", str(results)]
     said = json.loads(CliRunner().invoke(main, [*arguments, "--work", str(tmp_path)]).output)
     assert {row["state"] for row in said["trainings"]} == {"waiting"}
-    total = {"done": 0, "of": 10, "running": 0, "seconds_left": None}
+    total = {"done": 0, "of": 12, "running": 0, "seconds_left": None}
     assert (said["total"], said["not_in_the_scale"]) == (total, [])
 
 
@@ -288,7 +288,7 @@ def test_a_training_by_hand_that_fails_is_not_the_studys(root, data, tmp_path, m
     assert "work/tried/short" in tried.output
     assert "diverged" in tried.output
     said = CliRunner().invoke(main, ["status", "--scale", scale, "--data", str(data.parent)]).output
-    assert said.startswith("10 waiting")
+    assert said.startswith("12 waiting")
 
     misspelled = CliRunner().invoke(main, ["train", RUN, *common, "--set", "recipe.epoch=3"])
     assert "with --set recipe.epoch=3: " in misspelled.output

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import resolve_name
@@ -20,7 +20,7 @@ from typing import Any
 from anyslice.config.outside import module_file
 from anyslice.config.scale import Run
 from anyslice.errors import AnysliceError
-from anyslice.files import sha256
+from anyslice.files import read_json, sha256, write_json
 
 PACKAGE = Path(__file__).parent.parent
 ROOMS = ("datasets", "kernels", "networks", "training")
@@ -28,6 +28,9 @@ ROOMS = ("datasets", "kernels", "networks", "training")
 messages, paths) reaches them by values, and these are part of the identity."""
 
 LOOP = "training/loop.py"
+EQUAL_CODE = Path("params/equal-code.json")
+"""Which code trains to the same bytes as earlier code: a list of records of `jobs.replay`."""
+
 STORAGES = {"tensor": "datasets/tensors.py", "files": "datasets/streaming.py"}
 
 
@@ -52,8 +55,54 @@ class Identity:
     @property
     def key(self) -> str:
         """16 hexadecimal digits."""
-        text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        code = origin_of(self.code, self.parameters["run"])
+        return digest(asdict(self) | {"code": code})
+
+
+def digest(value: Any) -> str:
+    """16 hexadecimal digits of a value that JSON takes."""
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def origin_of(code: dict[str, str], run: Mapping[str, Any]) -> str:
+    """The digest of the earliest code that trains a run to the same bytes as this code does.
+
+    Args:
+        code: see `Identity`.
+        run: its parameters as a mapping.
+    """
+    origin, of_run = digest(code), digest(run)
+    earlier = {record["code"]: record for record in _equal_code()}
+    while (record := earlier.get(origin)) and of_run in record["runs"]:
+        origin = record["equals"]
+    return origin
+
+
+def _equal_code() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = read_json(EQUAL_CODE) if EQUAL_CODE.exists() else []
+    return found
+
+
+def record_equal(
+    runs: Mapping[str, tuple[Run, dict[str, str], dict[str, str]]], evidence: Mapping[str, Any]
+) -> None:
+    """Add to EQUAL_CODE.
+
+    Args:
+        runs: by name, with the code that was found equal to an earlier one, and that one.
+        evidence: what the records say besides: how it was found, and where.
+    """
+    records = _equal_code()
+    for run, code, earlier in runs.values():
+        pair = {"code": digest(code), "equals": origin_of(earlier, asdict(run))}
+        same = [record for record in records if record | pair == record]
+        if not same:
+            records.append(pair | {"runs": []} | dict(evidence))
+            same = records[-1:]
+        same[0]["runs"] = sorted({*same[0]["runs"], digest(asdict(run))})
+    if runs:
+        write_json(EQUAL_CODE, records)
 
 
 def code_of(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
@@ -109,10 +158,19 @@ def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str
         changes.append("parameters")
     if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
         changes.append("data")
-    files = [name for name, recorded in metrics["code_sha256"].items() if recorded != today(name)]
-    if files:
+    recorded = metrics["code_sha256"]
+    files = [name for name, checksum in recorded.items() if checksum != today(name)]
+    if files and not _equal_today(recorded, run):
         changes.append(f"code ({', '.join(files)})")
     return changes
+
+
+def _equal_today(recorded: dict[str, str], run: Run) -> bool:
+    """Whether the code of now was found equal to what a training recorded."""
+    storages = recorded.keys() & set(STORAGES.values())
+    parameters = asdict(run)
+    now = code_of([LOOP, *storages, run.network.file])
+    return origin_of(now, parameters) == origin_of(recorded, parameters)
 
 
 def imports_of(file: Path, package: Path) -> list[str]:
