@@ -12,8 +12,11 @@ LANES = 16
 HALF = 8
 """Channels of a vector up to which only its first half is multiplied."""
 
-ROWS = 8
-"""Rows of a matrix, or pixels of a row, whose sums are kept in registers at a time."""
+ROWS = 16
+"""Rows of a matrix that are multiplied at a time."""
+
+PIXELS = 8
+"""Pixels of a row that are convolved at a time."""
 
 GROUP_WIDTHS = (4, 8, 16)
 """Channels in a group of a 3x3 convolution for which there are kernels."""
@@ -36,7 +39,7 @@ class Pointwise(NamedTuple):
     Attributes:
         weight: (inputs, outputs), both multiples of LANES.
         reach: int64 (outputs / LANES, 3): the first input that any of LANES outputs sees, and the
-            one after the last, multiples of ROWS, beyond which the weight is not read; how many of
+            one after the last, multiples of HALF, beyond which the weight is not read; how many of
             the outputs are not padding.
         reach_back: int64 (inputs / LANES, 3): the same of the outputs that see LANES inputs.
     """

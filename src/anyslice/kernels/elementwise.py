@@ -44,7 +44,7 @@ def _activate(
             to_here = emit.builder.add(emit.at(out, pixel, out_next), first)
             for v, features in enumerate(emit.load_side_by_side(from_here, together)):
                 z = emit.fma(features, scales[v], shifts[v])
-                emit.store(emit.positive(z, z), emit.at(to_here, v, emit.size))
+                emit.store(emit.relu(z), emit.at(to_here, v, emit.size))
 
     columns(emit, channels, write)
 

@@ -16,7 +16,7 @@ from anyslice.kernels import threads
 from anyslice.kernels.data import (
     HALF,
     LANES,
-    ROWS,
+    PIXELS,
     Found,
     Grouped,
     Moments,
@@ -99,8 +99,8 @@ def _convolve_row(task: Any, rows: Any, y: int, weight: Any, out: Any, v: int) -
     here = at(rows[y % 3], 0)
     below = at(rows[(y + 1) % 3 if y + 1 < task.height else ROWS_KEPT - 1], 0)
     target, w = at(out, v * LANES), weight.ctypes.data
-    whole = task.width // ROWS * ROWS
-    for p in range(0, whole, ROWS):
+    whole = task.width // PIXELS * PIXELS
+    for p in range(0, whole, PIXELS):
         places = (above + p * pixel, here + p * pixel, below + p * pixel, w)
         if task.used - v * LANES <= HALF:
             grouped_half((task.group, *places, target + p * step(out), step(out)), zero)

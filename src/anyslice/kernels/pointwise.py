@@ -38,7 +38,12 @@ from anyslice.kernels.parts import (
     upstream_tile,
     vector_at,
 )
-from anyslice.kernels.products import product, product_of_half, product_of_row
+from anyslice.kernels.products import (
+    product,
+    product_of_half,
+    product_of_half_the_rows,
+    product_of_row,
+)
 from anyslice.kernels.threads import parts_taken, pointer_to, task_at
 
 
@@ -124,9 +129,14 @@ def _add_weight_gradient(a: Any, b: Any, reach: Any, out: Any, ahead: Any) -> No
         fetch_piece(ahead, v, a.dtype.type(0))
         target = at(out, v * LANES)
         right = (at(b, v * LANES), step(b), a.shape[0])
-        for i in range(first, end, ROWS):
+        whole = first + (end - first) // ROWS * ROWS
+        for i in range(first, whole, ROWS):
             left = (at(a, i), a.itemsize, step(a))
             product((*left, *right, target + i * step(out), step(out)), a.dtype.type(0))
+        if whole < end:
+            left = (at(a, whole), a.itemsize, step(a))
+            place = (target + whole * step(out), step(out))
+            product_of_half_the_rows((*left, *right, *place), a.dtype.type(0))
 
 
 @njit

@@ -22,9 +22,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.overrides import has_torch_function
 
-from anyslice.kernels.data import GROUP_WIDTHS, LANES, ROWS, Grouped, Norm, Pointwise
+from anyslice.kernels.data import GROUP_WIDTHS, HALF, LANES, Grouped, Norm, Pointwise
 
-SMALLEST = 1 << 19
+SMALLEST = 1 << 17
 """Elements of x below which the plain modules are as fast: there the calls count, not memory."""
 
 
@@ -178,7 +178,7 @@ def _spans(sees: Tensor) -> Tensor:
     for rows in torch.split(sees, LANES):
         columns = rows.any(0).nonzero()
         first, last = int(columns.min()), int(columns.max())
-        spans.append((first // ROWS * ROWS, (last // ROWS + 1) * ROWS, len(rows)))
+        spans.append((first // HALF * HALF, (last // HALF + 1) * HALF, len(rows)))
     return torch.tensor(spans)
 
 

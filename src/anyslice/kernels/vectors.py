@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
@@ -30,38 +30,61 @@ from anyslice.kernels.data import LANES
 _INT = ir.IntType(64)
 
 
+class Registers(NamedTuple):
+    """The vector registers of a CPU: how many, and of how many bytes."""
+
+    number: int
+    bytes: int
+
+    @staticmethod
+    def of(context: Any) -> Registers:
+        """Those of the CPU that Numba compiles for."""
+        triple, _, features = context.codegen().magic_tuple()
+        if "+avx512vl" in features.split(","):
+            return Registers(32, 64)
+        if triple.startswith(("aarch64", "arm64")):
+            return Registers(32, 16)
+        return Registers(16, 32 if "+avx" in features.split(",") else 16)
+
+
 class Vectors:
     """Writes instructions on vectors of one type of number, or on the first lanes of vectors.
 
     Attributes:
         builder: of LLVM's instructions.
         lanes: how many are used.
+        room: for how many vectors there are registers.
         bytes: of a number.
         size: bytes from vector to vector.
         type: LLVM's.
         zero: a vector.
     """
 
-    def __init__(self, builder: Any, element: Any, lanes: int) -> None:
+    def __init__(self, builder: Any, element: Any, lanes: int, registers: Registers) -> None:
         self.builder = builder
         self.lanes = lanes
         self.bytes = 4 if isinstance(element, ir.FloatType) else 8
+        self.room = registers.number // -(-lanes * self.bytes // registers.bytes)
         self.size = integer(LANES * self.bytes)
         self.type = ir.VectorType(element, lanes)
         self.zero = ir.Constant(self.type, [0.0] * lanes)
         name = f"llvm.fmuladd.v{lanes}f{8 * self.bytes}"
         fma_type = ir.FunctionType(self.type, [self.type] * 3)
         self._fma = cgutils.get_or_insert_function(builder.module, fma_type, name)
-        self._element = element
+        self._element, self._registers = element, registers
 
     def narrower(self, lanes: int) -> Vectors:
         """The same for vectors of fewer lanes."""
-        return Vectors(self.builder, self._element, lanes)
+        return Vectors(self.builder, self._element, lanes, self._registers)
 
     def at(self, address: Any, count: Any, step: Any) -> Any:
         """`address + count step`."""
         count = integer(count) if isinstance(count, int) else count
         return self.builder.add(address, self.builder.mul(count, step))
+
+    def after(self, address: Any, numbers: int) -> Any:
+        """The address so many numbers further on."""
+        return self.builder.add(address, integer(numbers * self.bytes))
 
     def load(self, address: Any) -> Any:
         """The vector at an address."""
@@ -111,6 +134,10 @@ class Vectors:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), lanes)
         return self.builder.shuffle_vector(vector, ir.Constant(self.type, ir.Undefined), mask)
 
+    def relu(self, z: Any) -> Any:
+        """Lane by lane z, and 0 where z < 0."""
+        return self.builder.select(self.builder.fcmp_ordered(">", self.zero, z), self.zero, z)
+
     @contextmanager
     def loop(self, count: Any, sums: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
         """Repeat what is written inside `count` times: its index, and the sums, to be replaced.
@@ -136,7 +163,8 @@ def vector_function(write: Callable[..., None], lanes: int = LANES) -> Any:
 
     def typed(_: Any, integers: Any, zero: Any) -> Any:
         def generate(context: Any, builder: Any, __: Any, values: Any) -> Any:
-            emit = Vectors(builder, context.get_value_type(zero), lanes)
+            element = context.get_value_type(zero)
+            emit = Vectors(builder, element, lanes, Registers.of(context))
             write(emit, *cgutils.unpack_tuple(builder, values[0]))
             return context.get_dummy_value()
 
@@ -148,6 +176,8 @@ def vector_function(write: Callable[..., None], lanes: int = LANES) -> Any:
 def columns(emit: Vectors, channels: Any, write: Callable[[Vectors, Any, int], None]) -> None:
     """Have all channels of a pixel written for: 4 vectors side by side while there are, 2, 1.
 
+    Not 4 where the sums, and what is the same for all pixels, would not stay in registers.
+
     What is left is taken by vectors of half the lanes, a quarter, ... a single one.
 
     Args:
@@ -157,7 +187,9 @@ def columns(emit: Vectors, channels: Any, write: Callable[[Vectors, Any, int], N
             a pixel's address in bytes, and how many vectors.
     """
     done = integer(0)
-    for lanes, together in ((LANES, 4), (LANES, 2), *((LANES >> i, 1) for i in range(5))):
+    side_by_side = [together for together in (4, 2) if 4 * together <= emit.room]
+    whole = [(LANES, together) for together in side_by_side]
+    for lanes, together in (*whole, *((LANES >> i, 1) for i in range(5))):
         group = integer(lanes * together)
         groups = emit.builder.sdiv(emit.builder.sub(channels, done), group)
         narrower = emit.narrower(lanes)
