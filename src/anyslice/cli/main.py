@@ -35,7 +35,7 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
     "Train": {
         train: "train a run with one seed, going on where it stopped",
         status: "which trainings wait, run, are done or failed; time left",
-        runs: "the table of all trainings; rename and remove runs",
+        runs: "write the table of all trainings",
         estimate: "how long the trainings behind a figure take here",
         bench: "training speed of networks on this machine",
     },

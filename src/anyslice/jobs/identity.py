@@ -54,9 +54,9 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits."""
-        code = origin_of(self.code, self.parameters["run"])
-        return digest(asdict(self) | {"code": code})
+        """16 hexadecimal digits; the run's name is left out, as no byte depends on it."""
+        decisive = {name: value for name, value in asdict(self).items() if name != "run"}
+        return digest(decisive | {"code": origin_of(self.code, self.parameters["run"])})
 
 
 def digest(value: Any) -> str:
