@@ -20,6 +20,7 @@ from anyslice.cli.flops import flops
 from anyslice.cli.latency import latency
 from anyslice.cli.make import make
 from anyslice.cli.predict import predict
+from anyslice.cli.published import published
 from anyslice.cli.runs import runs
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
@@ -55,6 +56,7 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
         make: "run Snakemake, going on after a crash",
         verify: "say what is outdated, and why",
         dvc_yaml: "write dvc.yaml for a scale",
+        published: "a study as data: write, draw, restore, fill in pages",
     },
 }
 """The verbs by what people do with them, each in a few words."""
