@@ -12,7 +12,6 @@ from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, report
 from anyslice.cli.curves import curves
 from anyslice.cli.data import data
-from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.estimate import estimate
 from anyslice.cli.export import export
 from anyslice.cli.figure import figure
@@ -55,7 +54,6 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
     "Pipeline": {
         make: "run Snakemake, going on after a crash",
         verify: "say what is outdated, and why",
-        dvc_yaml: "write dvc.yaml for a scale",
         published: "a study as data: write, draw, restore, fill in pages",
     },
 }
