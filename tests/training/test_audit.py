@@ -56,3 +56,13 @@ def trained(finished, folder, root):
     scale = load_scale(str(root / "tests/scales/short.yaml"))
     output = Path("results") / scale.name / "runs/fashion-mnist-short/is-resnext/seed1"
     return scale, output / "metrics.json"
+
+
+def test_a_key_that_did_not_exist_yet_had_its_default(trained):
+    scale, metrics = trained
+    found = read_json(metrics)
+    for recipe, current in (({"warmup": 0.5}, False), ({}, True)):
+        kept = {k: v for k, v in found["parameters"]["recipe"].items() if k != "warmup"}
+        parameters = found["parameters"] | {"recipe": kept | recipe}
+        write_json(metrics, found | {"parameters": parameters})
+        assert is_current(scale, "fashion-mnist-short/is-resnext", 1) == current

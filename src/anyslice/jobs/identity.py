@@ -11,7 +11,7 @@ import io
 import json
 import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
@@ -154,7 +154,7 @@ def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str
     Where there is no manifest, data are not compared.
     """
     changes = []
-    if metrics["parameters"] != json.loads(json.dumps(asdict(run))):
+    if _differ(metrics["parameters"], run):
         changes.append("parameters")
     if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
         changes.append("data")
@@ -171,6 +171,21 @@ def _equal_today(recorded: dict[str, str], run: Run) -> bool:
     parameters = asdict(run)
     now = code_of([LOOP, *storages, run.network.file])
     return origin_of(now, parameters) == origin_of(recorded, parameters)
+
+
+def _differ(recorded: Any, value: Any) -> bool:
+    """Whether recorded parameters are not these; one that did not exist yet had its default."""
+    if not is_dataclass(value):
+        return bool(_as_json(recorded) != _as_json(value))
+    defaults = {field.name: field.default for field in fields(value)}
+    return not recorded.keys() <= defaults.keys() or any(
+        _differ(recorded.get(name, default), getattr(value, name))
+        for name, default in defaults.items()
+    )
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
 
 
 def imports_of(file: Path, package: Path) -> list[str]:
