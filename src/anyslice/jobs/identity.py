@@ -153,15 +153,21 @@ def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str
 
     Where there is no manifest, data are not compared.
     """
+    changes = changed_inputs(metrics, run, manifest)
+    recorded = metrics["code_sha256"]
+    files = [name for name, checksum in recorded.items() if checksum != today(name)]
+    if files and not _equal_today(recorded, run):
+        changes.append(f"code ({', '.join(files)})")
+    return changes
+
+
+def changed_inputs(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:
+    """The same without code: reasons to train again."""
     changes = []
     if _differ(metrics["parameters"], run):
         changes.append("parameters")
     if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
         changes.append("data")
-    recorded = metrics["code_sha256"]
-    files = [name for name, checksum in recorded.items() if checksum != today(name)]
-    if files and not _equal_today(recorded, run):
-        changes.append(f"code ({', '.join(files)})")
     return changes
 
 

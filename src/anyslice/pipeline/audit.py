@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from anyslice.config.scale import Scale
 from anyslice.files import read_json
-from anyslice.jobs.identity import changes_since
+from anyslice.jobs.identity import changed_inputs, changes_since
 from anyslice.paths import (
     MANIFEST,
     METRICS,
@@ -38,8 +38,7 @@ def is_current(scale: Scale, run: str, seed: int) -> bool:
     if not path.exists():
         return False
     metrics = read_json(path)
-    changes = changes_since(metrics, scale.run(run), data_folder(dataset_of(run)) / MANIFEST)
-    if any(not change.startswith("code") for change in changes):
+    if changed_inputs(metrics, scale.run(run), data_folder(dataset_of(run)) / MANIFEST):
         return False
     taxonomy = taxonomy_file(results, dataset_of(run))
     if not (scale.run(run).hierarchy and taxonomy.exists()):
