@@ -181,7 +181,7 @@ def _equal_today(recorded: dict[str, str], run: Run) -> bool:
 
 def _differ(recorded: Any, value: Any) -> bool:
     """Whether recorded parameters are not these; one that did not exist yet had its default."""
-    if not is_dataclass(value):
+    if not (is_dataclass(value) and isinstance(recorded, dict)):
         return bool(_as_json(recorded) != _as_json(value))
     defaults = {field.name: field.default for field in fields(value)}
     return not recorded.keys() <= defaults.keys() or any(
