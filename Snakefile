@@ -13,7 +13,7 @@ from snakemake.utils import min_version, validate
 # A git worktree and DVC's experiments share an environment that was made for another checkout.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from anyslice.pipeline.audit import is_current
+from anyslice.pipeline.audit import reasons_to_train
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
 from anyslice.paths import (

@@ -10,7 +10,7 @@ from anyslice.files import read_json, write_json
 from anyslice.jobs.inputs import TrainingFolders
 from anyslice.jobs.interrupt import Interrupts
 from anyslice.jobs.train import run_training
-from anyslice.pipeline.audit import is_current, outdated_trainings
+from anyslice.pipeline.audit import outdated_trainings, reasons_to_train
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +34,9 @@ def test_a_training_by_other_code_parameters_or_data_is_found(trained, key, valu
     write_json(metrics, read_json(metrics) | {key: value})
     (found,) = outdated_trainings(scale)
     assert (found.path, found.reason) == (str(metrics), f"was trained with other {what}")
-    by_code_alone = key == "code_sha256"  # which is reported, and no reason to train again
-    assert is_current(scale, "fashion-mnist-short/is-resnext", 1) == by_code_alone
+    # Code is reported, and no reason to train again.
+    reasons = [] if key == "code_sha256" else [f"other {what}"]
+    assert reasons_to_train(scale, "fashion-mnist-short/is-resnext", 1) == reasons
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,8 @@ def trained(finished, folder, root):
 def test_a_key_that_did_not_exist_yet_had_its_default(trained):
     scale, metrics = trained
     found = read_json(metrics)
-    for recipe, current in (({"warmup": 0.5}, False), ({}, True)):
+    for recipe, reasons in (({"warmup": 0.5}, ["other parameters"]), ({}, [])):
         kept = {k: v for k, v in found["parameters"]["recipe"].items() if k != "warmup"}
         parameters = found["parameters"] | {"recipe": kept | recipe}
         write_json(metrics, found | {"parameters": parameters})
-        assert is_current(scale, "fashion-mnist-short/is-resnext", 1) == current
+        assert reasons_to_train(scale, "fashion-mnist-short/is-resnext", 1) == reasons

@@ -108,11 +108,18 @@ def needed_by(wildcards, file, due):
     """
     run, seed = f"{wildcards.dataset}/{wildcards.run}", int(wildcards.seed)
     metrics = str(training_folder(RESULTS, run, seed) / METRICS)
-    if not is_current(SCALE, run, seed):
+    if reasons_to_train(SCALE, run, seed):
         workflow.dag.forcefiles.add(metrics)
     rules_to_force = {forced.name for forced in workflow.dag.forcerules}
     forced = metrics in workflow.dag.forcefiles or "train" in rules_to_force
     return file if forced or due else []
+
+
+def why_to_train(wildcards):
+    """What a dry run says of a training; Snakemake itself says that it is forced."""
+    run = f"{wildcards.dataset}/{wildcards.run}"
+    reasons = reasons_to_train(SCALE, run, int(wildcards.seed))
+    return ", ".join(reasons) or "asked for, or its data are prepared again"
 
 
 def taxonomies():

@@ -21,6 +21,7 @@ rule train:
     resources:
         gpu=gpus_of,
     params:
+        why=lambda w, output: why_to_train(w),
         folder=lambda w, output: Path(output.metrics).parent,
         scale=lambda w, output: config["scale"],
         taxonomy=lambda w, output: (
@@ -28,7 +29,7 @@ rule train:
         ),
         budget=lambda w, resources: time_budget(resources),
     message:
-        "train {wildcards.dataset}/{wildcards.run} seed {wildcards.seed}"
+        "train {wildcards.dataset}/{wildcards.run} seed {wildcards.seed}: {params.why}"
     shell:
         "touch {params.folder}/attempts.log && ln -f {params.folder}/attempts.log {log} &&"
         " anyslice train {wildcards.dataset}/{wildcards.run} --scale {params.scale:q}"

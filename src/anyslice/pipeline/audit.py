@@ -27,24 +27,25 @@ class Outdated:
     reason: str
 
 
-def is_current(scale: Scale, run: str, seed: int) -> bool:
-    """Whether a training is finished with the scale's parameters, data and label levels.
+def reasons_to_train(scale: Scale, run: str, seed: int) -> list[str]:
+    """Why a training is not finished with the scale's parameters, data and label levels, in words.
 
-    Other code is no reason to train again: `outdated_trainings` reports it. Data and label levels
-    that are not here, as in a clone, are not compared.
+    There are none if it is. Other code is no reason to train again: `outdated_trainings` reports
+    it. Data and label levels that are not here, as in a clone, are not compared.
     """
     results = results_folder(scale.name)
     path = training_folder(results, run, seed) / METRICS
     if not path.exists():
-        return False
+        return ["not finished"]
     metrics = read_json(path)
-    if changed_inputs(metrics, scale.run(run), data_folder(dataset_of(run)) / MANIFEST):
-        return False
+    manifest = data_folder(dataset_of(run)) / MANIFEST
+    reasons = [f"other {what}" for what in changed_inputs(metrics, scale.run(run), manifest)]
     taxonomy = taxonomy_file(results, dataset_of(run))
-    if not (scale.run(run).hierarchy and taxonomy.exists()):
-        return True
-    levels = [level["labels"] for level in metrics["deployment"]["levels"]]
-    return levels == [level["labels"] for level in read_json(taxonomy)["levels"]]
+    if scale.run(run).hierarchy and taxonomy.exists():
+        levels = [level["labels"] for level in metrics["deployment"]["levels"]]
+        if levels != [level["labels"] for level in read_json(taxonomy)["levels"]]:
+            reasons.append("other label levels")
+    return reasons
 
 
 def outdated_trainings(scale: Scale) -> Iterator[Outdated]:
