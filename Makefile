@@ -1,10 +1,11 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make study     the study, figures and report: make study DATA=<folder with cifar10/ and cifar100/>
+# make figures   every figure, the claims and the report of a published study, from published/study
 # make quicktest what takes about a minute, without lint: for every save
 # make test      formatting, lint, types and all tests but those of whole studies
 # make systemtest whole studies by Snakemake and DVC in copies of this repository; then, as root,
 #                by SLURM, whose Debian packages it installs on this machine
-# make verify    what is outdated at the scale SCALE (quick), and why
+# make verify    which trainings are outdated at the scale SCALE (quick), and why
 # make gputest   training on this machine's GPU; without one, the same tests on the CPU
 # make bench     tests of speed; speed of training on this CPU, results/bench.json;
 #                I-ResNeXt with one thread too, as the quick scale trains
@@ -23,7 +24,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Caches of the tools that tests start stay in the checkout; pip's is left where it is.
 quicktest test systemtest gputest bench killtest crashtest: export XDG_CACHE_HOME = $(CURDIR)/.cache
 
-.PHONY: demo study quicktest test systemtest gputest verify bench killtest crashtest check install lock
+.PHONY: demo study figures quicktest test systemtest gputest verify bench killtest crashtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
@@ -35,6 +36,9 @@ demo: install
 study: SOURCES = sources={cifar10: "$(DATA)/cifar10", cifar100: "$(DATA)/cifar100"}
 study: install
 	snakemake --cores all --config scale=study $(if $(DATA),'$(SOURCES)')
+
+figures: install
+	anyslice published draw --scale study
 
 quicktest: install
 	pytest -q -n 2 -m "not slow and not system and not perf"
@@ -50,7 +54,6 @@ gputest: install
 	pytest tests/gpu
 
 verify: install
-	anyslice dvc-yaml --check --scale $(SCALE)
 	anyslice verify --scale $(SCALE)
 
 bench: install

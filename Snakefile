@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 from shlex import quote
-from time import time
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version, validate
@@ -14,7 +13,7 @@ from snakemake.utils import min_version, validate
 # A git worktree and DVC's experiments share an environment that was made for another checkout.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from anyslice.pipeline.audit import forget_missing
+from anyslice.pipeline.audit import reasons_to_train
 from anyslice.config.scale import ParameterError, canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
 from anyslice.paths import (
@@ -49,7 +48,6 @@ except ParameterError as error:
 
 RESULTS = results_folder(SCALE.name)
 DIAGRAMS = ["fig1", "fig2"]
-STARTED = time()
 
 date_back(Path().glob("data/**/*.json"))
 date_back(Path("params").rglob("*.yaml"))
@@ -80,7 +78,3 @@ include: "workflow/rules/report.smk"
 onstart:
     note_owner()
     let_sigterm_in(workflow.scheduler)
-
-
-onerror:
-    forget_missing(since=STARTED)

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 NOT_IMPORTED = {
     "dvc": ("dvc.yaml", "stages:"),
+    "snakemake": ("Snakefile", "from snakemake.utils import"),
     "snakemake-executor-plugin-slurm": ("profiles/slurm/config.yaml", "executor: slurm"),
     "tensorboard": ("src", "torch.utils.tensorboard"),
 }

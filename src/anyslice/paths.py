@@ -44,6 +44,11 @@ def flops_file(results: Path, run: str) -> Path:
     return results / "flops" / f"{run}.json"
 
 
+def taxonomy_file(results: Path, dataset: str) -> Path:
+    """The label levels of a data set."""
+    return results / "taxonomy" / f"{dataset}.json"
+
+
 def data_folder(dataset: str) -> Path:
     """Where a prepared data set is."""
     return Path("data") / dataset

@@ -264,7 +264,9 @@ def test_a_run_that_the_scale_no_longer_lists_is_named(root, results, tmp_path):
     scale = str(root / "tests/scales/short.yaml")
     arguments = ["status", "--scale", scale, "--results", str(results), "--work", str(tmp_path)]
     said = CliRunner().invoke(main, arguments).output.splitlines()
-    assert said[-2].startswith("fashion-mnist-short/old  is none of the scale's runs")
+    assert said[-2].startswith(
+        "fashion-mnist-short/old  has results, but the scale has no such run"
+    )
 
 
 def test_a_pipe_that_closes_is_no_error(root):

@@ -1,7 +1,9 @@
-"""The committed study: whole, of one kind of machine and one code, drawn again from git alone."""
+"""The published study: whole, of one kind of machine and one code, drawn again from git alone."""
 
 import json
 import re
+import subprocess
+import sys
 from collections import defaultdict
 
 import pandas as pd
@@ -10,33 +12,25 @@ import pytest
 from anyslice.claims.errors import MeanGap
 from anyslice.claims.judge import Claim, evaluate
 from anyslice.claims.pages import cells
-from anyslice.claims.verdict import read_verdicts
 from anyslice.config.scale import load_scale
 from anyslice.files import sha256
+from anyslice.pipeline.pages import fill_pages
+from anyslice.pipeline.published import read_rows
 
 SCALE = "study"
-MADE = ("*.csv", "*.tex", "claims.md")
 
 
 @pytest.fixture(scope="module")
 def metrics(root):
     """metrics.json of every training, by run and seed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        scale = load_scale(SCALE)
-    return {
-        (run, seed): json.loads(
-            (root / f"results/{SCALE}/runs/{run}/seed{seed}/metrics.json").read_text()
-        )
-        for run in scale.shown
-        for seed in scale.seeds
-    }
+    rows = read_rows(root / "published" / SCALE)
+    return {(row["metrics"]["run"], row["metrics"]["seed"]): row["metrics"] for row in rows}
 
 
-@pytest.fixture(scope="module")
-def verdicts(root):
-    """The study's verdicts by claim."""
-    return {v.claim: v for v in read_verdicts(root / f"results/{SCALE}/claims.csv")}
+def test_every_seed_of_every_run_is_published(root, monkeypatch, metrics):
+    monkeypatch.chdir(root)
+    scale = load_scale(SCALE)
+    assert metrics.keys() == {(run, seed) for run in scale.shown for seed in scale.seeds}
 
 
 def test_the_seeds_of_a_run_share_machine_and_code(metrics):
@@ -67,33 +61,31 @@ def test_released_models_are_trainings_of_the_study(root, metrics):
     assert sum(path.stat().st_size for path in files) < 8e6
 
 
-@pytest.mark.system
-def test_a_clone_trains_nothing_and_draws_the_same_tables(root, copy_repository, run, tmp_path):
-    """Without data, weights and the folder of checkpoints."""
-    clone = copy_repository(tmp_path, leave_out=())
-    arguments = ["--cores", "2", "--config", f"scale={SCALE}"]
-    planned = run(clone, "snakemake", "-n", *arguments).stdout
-    assert not re.search(r"\b(train|prepare|fetch) ", planned), planned
-    folder = clone / f"results/{SCALE}"
-    tables = {path.name: path.read_bytes() for pattern in MADE for path in folder.glob(pattern)}
-    assert {"fig4a.csv", "fig4a.tex", "claims.csv", "claims.md", "runs.csv"} <= set(tables)
-    for name in tables:
-        (folder / name).unlink()
-    run(clone, "snakemake", *arguments)
-    assert {name: (folder / name).read_bytes() for name in tables} == tables
-    assert (clone / "results/report.html").exists()
+REDRAW = """
+import sys
+from anyslice.cli.main import main
+main(["published", "draw", "--scale", "study", "--output", sys.argv[1]], standalone_mode=False)
+assert "torch" not in sys.modules
+"""
 
 
-@pytest.mark.parametrize("page", ["docs/study.md"])
-def test_what_the_pages_say_of_claims_is_what_was_measured(root, verdicts, page):
-    """A row of their tables begins with a claim's name and ends with its verdict."""
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|$", (root / page).read_text(), re.MULTILINE)
-    rows = [(claim, text) for claim, text in rows if claim in verdicts]
-    assert len(rows) >= 5
-    for claim, text in rows:
-        written = [cell.strip() for cell in text.split("|")]
-        shown = cells(verdicts[claim])
-        assert written[-2:] == [shown["measured"], shown["verdict"]]
+@pytest.mark.slow
+def test_tables_are_redrawn_as_published_without_torch(root, tmp_path):
+    """Figures, claims and report are made from published/ alone: no data, no weights."""
+    subprocess.run([sys.executable, "-c", REDRAW, str(tmp_path)], cwd=root, check=True)
+    published = root / "published" / SCALE
+    for path in published.glob("*.csv"):
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+        if path.stem not in ("claims", "runs"):
+            assert {f"{path.stem}.{end}" for end in ("pdf", "png", "tex")} <= {
+                made.name for made in tmp_path.iterdir()
+            }
+    assert (tmp_path / "report.html").exists()
+
+
+def test_the_tables_of_the_pages_are_the_published_ones(root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert fill_pages(check=True) == []
 
 
 @pytest.mark.parametrize("epochs", [3, 6])
@@ -104,7 +96,7 @@ def test_what_the_page_says_of_longer_training_was_measured(root, monkeypatch, d
     scale = load_scale(SCALE)
     end = {3: "", 6: "-longer"}[epochs]
     figure = {"CIFAR-10": "fig4a", "CIFAR-100": "fig4b"}[dataset] + end
-    tables = {figure: pd.read_csv(root / f"results/{SCALE}/{figure}.csv")}
+    tables = {figure: pd.read_csv(root / f"published/{SCALE}/{figure}.csv")}
     networks = {"i-resnext": "I-ResNeXt", "is-resnext": "IS-ResNeXt"}
     claims = {
         run: Claim(

@@ -67,6 +67,61 @@ def taxonomy_parents_of(wildcards):
     return f"data/sources/{wildcards.dataset}/parents.txt" if fetched else []
 
 
+def data_of(wildcards):
+    """The prepared data set that a training waits for."""
+    dataset = wildcards.dataset
+    manifest = Path("data") / dataset / "manifest.json"
+    due = is_due(manifest, [f"params/datasets/{dataset}.yaml"], trace=manifest.parent)
+    return needed_by(wildcards, str(manifest), due)
+
+
+def label_levels_of(wildcards):
+    """The taxonomy that a training waits for."""
+    taxonomy = taxonomy_of(wildcards)
+    if not taxonomy:
+        return []
+    sources = [
+        f"params/datasets/{wildcards.dataset}.yaml",
+        taxonomy_rules_of(wildcards),
+    ]
+    log = Path(taxonomy).with_suffix(".log")
+    return needed_by(
+        wildcards, taxonomy, is_due(Path(taxonomy), filter(None, sources), log)
+    )
+
+
+def is_due(made, sources, trace):
+    """Whether an input of trainings will be made again: a source is newer, or making it failed.
+
+    A failed job leaves a trace and no file; where there is neither, as in a clone, nothing is due.
+    """
+    if not made.exists():
+        return Path(trace).exists()
+    return any(Path(f).stat().st_mtime > made.stat().st_mtime for f in sources)
+
+
+def needed_by(wildcards, file, due):
+    """An input of a training: none if the training is current and the input will stay as it is.
+
+    So nothing upstream of a current training makes it run again. One that is not current runs
+    whatever Snakemake's records say.
+    """
+    run, seed = f"{wildcards.dataset}/{wildcards.run}", int(wildcards.seed)
+    metrics = str(training_folder(RESULTS, run, seed) / METRICS)
+    if reasons_to_train(SCALE, run, seed):
+        workflow.dag.forcefiles.add(metrics)
+    rules_to_force = {forced.name for forced in workflow.dag.forcerules}
+    forced = metrics in workflow.dag.forcefiles or "train" in rules_to_force
+    return file if forced or due else []
+
+
+def why_to_train(wildcards):
+    """What a dry run says of a training; Snakemake itself says that it is forced."""
+    run = f"{wildcards.dataset}/{wildcards.run}"
+    reasons = reasons_to_train(SCALE, run, int(wildcards.seed))
+    return ", ".join(reasons) or "asked for, or its data are prepared again"
+
+
 def taxonomies():
     """Data sets whose taxonomy is drawn: those of hierarchical runs, and CUB, whose tree is claimed."""
     hierarchical = {
@@ -89,9 +144,12 @@ def timed():
 
 
 def required(files):
-    """Input files, each of which is made again if it was deleted behind a finished figure.
+    """Input files, each of which is made if it is missing behind a finished figure.
 
-    Snakemake checks only what was asked for and what feeds a job that runs, so it would not look.
+    Snakemake looks only at what was asked for and what feeds a job that runs. And it records a
+    failed job as done (its issue 3808), so that the next run would find nothing to do.
     """
-    workflow.dag.forcefiles.update(str(file) for file in files if not file.exists())
+    workflow.dag.forcefiles.update(
+        str(file) for file in files if not Path(file).exists()
+    )
     return files

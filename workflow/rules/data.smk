@@ -23,6 +23,8 @@ rule fetch:
     localrule: True
     params:
         sources=lambda w, output: SOURCES,
+    message:
+        "find the files of {wildcards.dataset}"
     shell:
         "anyslice data fetch {wildcards.dataset} {params.sources} --output {output} > {log} 2>&1"
 
@@ -38,6 +40,8 @@ rule prepare:
         "data/sources/{dataset}/prepare.log",
     params:
         folder=lambda w, output: Path(output[0]).parent,
+    message:
+        "prepare {wildcards.dataset}"
     shell:
         "anyslice data prepare {wildcards.dataset} --fetched {input.fetched}"
         " --output {params.folder} > {log} 2>&1"

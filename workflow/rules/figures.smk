@@ -1,3 +1,6 @@
+ENDINGS = ("pdf", "png", "csv", "tex")
+
+
 # The block diagrams are drawn from the networks' code alone.
 for figure in DIAGRAMS:
 
@@ -12,6 +15,8 @@ for figure in DIAGRAMS:
         localrule: True
         params:
             figure=figure,
+        message:
+            f"draw {figure}"
         shell:
             "anyslice figure {params.figure} --results results > {log} 2>&1"
 
@@ -21,10 +26,10 @@ for figure in DIAGRAMS:
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:
-        results=lambda w: required(
-            files_of(METRICS, shown_in(w.figure), SCALE.seeds_of(w.figure))
+        results=lambda w: files_of(
+            METRICS, shown_in(w.figure), SCALE.seeds_of(w.figure)
         ),
-        flops=ancient(lambda w: flops_of(shown_in(w.figure))),
+        flops=ancient(lambda w: required(flops_of(shown_in(w.figure)))),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
         latex=f"{RESULTS}/{{figure}}.tex",
@@ -40,7 +45,10 @@ rule draw:
         description=SCALE.description,
         stands_in_for=lambda w: stands_in_for(w.figure),
         figure=lambda w: canonical(SCALE.figures[w.figure]),
+        seeds=lambda w: SCALE.seeds_of(w.figure),
         networks=lambda w: networks_of(w.figure),
+    message:
+        "draw {wildcards.figure}"
     shell:
         "anyslice figure {wildcards.figure} --scale {params.scale:q} > {log} 2>&1"
 
@@ -51,18 +59,15 @@ for figure in SCALE.figures:
         name:
             figure
         input:
-            pdf=f"{RESULTS}/{figure}.pdf",
-            png=f"{RESULTS}/{figure}.png",
-            csv=f"{RESULTS}/{figure}.csv",
-            tex=f"{RESULTS}/{figure}.tex",
+            lambda w, figure=figure: required(
+                [f"{RESULTS}/{figure}.{end}" for end in ENDINGS]
+            ),
         output:
-            pdf=f"results/{figure}.pdf",
-            png=f"results/{figure}.png",
-            csv=f"results/{figure}.csv",
-            tex=f"results/{figure}.tex",
+            [f"results/{figure}.{end}" for end in ENDINGS],
         log:
             f"{RESULTS}/{figure}.copy.log",
         localrule: True
+        message:
+            f"copy {figure} to results/"
         shell:
-            "(cp {input.pdf} {output.pdf} && cp {input.png} {output.png}"
-            " && cp {input.csv} {output.csv} && cp {input.tex} {output.tex}) > {log} 2>&1"
+            "cp {input} results > {log} 2>&1"

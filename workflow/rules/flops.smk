@@ -13,6 +13,8 @@ for dataset in SCALE.datasets:
             scale=config["scale"],
             runs=runs_of(dataset),
             networks=[canonical(SCALE.run(run).network) for run in runs_of(dataset)],
+        message:
+            f"count operations of {dataset}"
         shell:
             "anyslice flops {params.runs} --scale {params.scale:q} > {log} 2>&1"
 

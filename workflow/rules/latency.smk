@@ -11,6 +11,8 @@ rule measure_latency:
     threads: SCALE.threads
     params:
         folders=timed(),
+    message:
+        "measure latencies"
     shell:
         "anyslice latency {params.folders} --threads {threads} --output {output}"
         " > {log} 2>&1"
@@ -26,5 +28,7 @@ rule latency:
     log:
         "results/latency.log",
     localrule: True
+    message:
+        "draw latencies"
     shell:
         "anyslice latency --measured {input} --figure {output.pdf} > {log} 2>&1"

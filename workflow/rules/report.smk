@@ -6,7 +6,7 @@ rule list_runs:
     input:
         metrics=files_of(METRICS, SCALE.shown, SCALE.seeds),
         timings=files_of(TIMING, SCALE.shown, SCALE.seeds),
-        flops=ancient(flops_of(SCALE.shown)),
+        flops=ancient(lambda w: required(flops_of(SCALE.shown))),
     output:
         f"{RESULTS}/runs.csv",
     log:
@@ -14,6 +14,10 @@ rule list_runs:
     localrule: True
     params:
         scale=config["scale"],
+        runs=list(SCALE.shown),
+        seeds=SCALE.seeds,
+    message:
+        "list the trainings"
     shell:
         "anyslice runs --scale {params.scale:q} > {log} 2>&1"
 
@@ -21,9 +25,13 @@ rule list_runs:
 rule check_claims:
     """Every claim of the paper beside its measured value."""
     input:
-        runs=f"{RESULTS}/runs.csv",
-        tables=expand(f"{RESULTS}/{{figure}}.csv", figure=SCALE.figures),
-        taxonomies=expand(f"{RESULTS}/taxonomy/{{dataset}}.json", dataset=taxonomies()),
+        lambda w: required(
+            [
+                f"{RESULTS}/runs.csv",
+                *expand(f"{RESULTS}/{{figure}}.csv", figure=SCALE.figures),
+                *expand(f"{RESULTS}/taxonomy/{{dataset}}.json", dataset=taxonomies()),
+            ]
+        ),
     output:
         csv=f"{RESULTS}/claims.csv",
         md=f"{RESULTS}/claims.md",
@@ -35,7 +43,10 @@ rule check_claims:
         description=SCALE.description,
         paper_setting=SCALE.paper_setting,
         stand_ins=[stands_in_for(figure) for figure in SCALE.figures],
+        figures=sorted(SCALE.figures),
         claims=json.dumps(read_mapping(Path("params/claims.yaml")), sort_keys=True),
+    message:
+        "judge the claims"
     shell:
         "anyslice claims {input} --scale {params.scale:q} --csv {output.csv} --markdown {output.md}"
         " > {log} 2>&1"
@@ -44,16 +55,17 @@ rule check_claims:
 rule claims:
     """The claims of the scale in force."""
     input:
-        csv=f"{RESULTS}/claims.csv",
-        md=f"{RESULTS}/claims.md",
+        lambda w: required([f"{RESULTS}/claims.csv", f"{RESULTS}/claims.md"]),
     output:
         csv="results/claims.csv",
         md="results/claims.md",
     log:
         f"{RESULTS}/claims.copy.log",
     localrule: True
+    message:
+        "copy the claims to results/"
     shell:
-        "(cp {input.csv} {output.csv} && cp {input.md} {output.md}) > {log} 2>&1"
+        "cp {input} results > {log} 2>&1"
 
 
 rule report:
@@ -71,6 +83,8 @@ rule report:
     params:
         scale=config["scale"],
         parameters=canonical(SCALE),
+    message:
+        "write the report"
     shell:
         "anyslice report {input.pictures} --scale {params.scale:q} --claims {input.claims}"
         " --runs {input.runs} --output {output} > {log} 2>&1"

@@ -6,6 +6,8 @@ rule fetch_parents:
     log:
         "data/sources/{dataset}/parents.log",
     localrule: True
+    message:
+        "fetch the parents of {wildcards.dataset}"
     shell:
         "anyslice taxonomy-parents --dataset {wildcards.dataset} --output {output} > {log} 2>&1"
 
@@ -25,6 +27,8 @@ rule taxonomy:
     params:
         wordnet=lambda w, input: Path(input.wordnet).parent,
         parents=lambda w, input: f"--parents {input.parents}" if input.parents else "",
+    message:
+        "label levels of {wildcards.dataset}"
     shell:
         "anyslice taxonomy --dataset {wildcards.dataset} --wordnet {params.wordnet}"
         " {params.parents} --output {output} > {log} 2>&1"
@@ -42,5 +46,7 @@ rule taxonomy_figure:
     localrule: True
     params:
         stem=lambda w, output: Path(output.pdf).with_suffix(""),
+    message:
+        "draw the label levels of {wildcards.dataset}"
     shell:
         "anyslice taxonomy-figure {input} --output {params.stem} > {log} 2>&1"

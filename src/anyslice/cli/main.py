@@ -12,7 +12,6 @@ from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, report
 from anyslice.cli.curves import curves
 from anyslice.cli.data import data
-from anyslice.cli.dvc import dvc_yaml
 from anyslice.cli.estimate import estimate
 from anyslice.cli.export import export
 from anyslice.cli.figure import figure
@@ -20,6 +19,7 @@ from anyslice.cli.flops import flops
 from anyslice.cli.latency import latency
 from anyslice.cli.make import make
 from anyslice.cli.predict import predict
+from anyslice.cli.published import published
 from anyslice.cli.runs import runs
 from anyslice.cli.status import status
 from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
@@ -35,7 +35,7 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
     "Train": {
         train: "train a run with one seed, going on where it stopped",
         status: "which trainings wait, run, are done or failed; time left",
-        runs: "the table of all trainings; rename and remove runs",
+        runs: "write the table of all trainings",
         estimate: "how long the trainings behind a figure take here",
         bench: "training speed of networks on this machine",
     },
@@ -54,7 +54,7 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
     "Pipeline": {
         make: "run Snakemake, going on after a crash",
         verify: "say what is outdated, and why",
-        dvc_yaml: "write dvc.yaml for a scale",
+        published: "a study as data: write, draw, restore, fill in pages",
     },
 }
 """The verbs by what people do with them, each in a few words."""

@@ -6,12 +6,16 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def device_name(device: torch.device) -> str:
     """The model of a GPU; of a CPU, the model and the instructions that PyTorch uses."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{cpu_model()}, {torch.backends.cpu.get_cpu_capability()}"
@@ -49,6 +53,8 @@ class Machine:
 
 def this_machine(threads: int | None = None) -> Machine:
     """The CPU as this process uses it, by PyTorch's threads unless told otherwise."""
+    import torch
+
     return Machine(
         cpu=cpu_model(),
         instructions=torch.backends.cpu.get_cpu_capability(),

@@ -11,7 +11,7 @@ import io
 import json
 import tokenize
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
@@ -54,9 +54,9 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits."""
-        code = origin_of(self.code, self.parameters["run"])
-        return digest(asdict(self) | {"code": code})
+        """16 hexadecimal digits; the run's name is left out, as no byte depends on it."""
+        decisive = {name: value for name, value in asdict(self).items() if name != "run"}
+        return digest(decisive | {"code": origin_of(self.code, self.parameters["run"])})
 
 
 def digest(value: Any) -> str:
@@ -153,15 +153,21 @@ def changes_since(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str
 
     Where there is no manifest, data are not compared.
     """
-    changes = []
-    if metrics["parameters"] != json.loads(json.dumps(asdict(run))):
-        changes.append("parameters")
-    if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
-        changes.append("data")
+    changes = changed_inputs(metrics, run, manifest)
     recorded = metrics["code_sha256"]
     files = [name for name, checksum in recorded.items() if checksum != today(name)]
     if files and not _equal_today(recorded, run):
         changes.append(f"code ({', '.join(files)})")
+    return changes
+
+
+def changed_inputs(metrics: dict[str, Any], run: Run, manifest: Path) -> list[str]:
+    """The same without code: reasons to train again."""
+    changes = []
+    if _differ(metrics["parameters"], run):
+        changes.append("parameters")
+    if manifest.exists() and metrics["data_manifest_sha256"] != sha256(manifest):
+        changes.append("data")
     return changes
 
 
@@ -171,6 +177,21 @@ def _equal_today(recorded: dict[str, str], run: Run) -> bool:
     parameters = asdict(run)
     now = code_of([LOOP, *storages, run.network.file])
     return origin_of(now, parameters) == origin_of(recorded, parameters)
+
+
+def _differ(recorded: Any, value: Any) -> bool:
+    """Whether recorded parameters are not these; one that did not exist yet had its default."""
+    if not (is_dataclass(value) and isinstance(recorded, dict)):
+        return bool(_as_json(recorded) != _as_json(value))
+    defaults = {field.name: field.default for field in fields(value)}
+    return not recorded.keys() <= defaults.keys() or any(
+        _differ(recorded.get(name, default), getattr(value, name))
+        for name, default in defaults.items()
+    )
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
 
 
 def imports_of(file: Path, package: Path) -> list[str]:

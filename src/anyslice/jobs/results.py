@@ -93,13 +93,14 @@ def is_finished(folder: Path, identity: Identity) -> bool:
     if not (folder / METRICS).exists():
         return False
     found = read_json(folder / METRICS)
-    if (found.get("run"), found.get("seed")) != (identity.run, identity.seed):
+    ours = found.get("key") == identity.key  # under a name that the run had before, too
+    if not ours and (found.get("run"), found.get("seed")) != (identity.run, identity.seed):
         raise AnysliceError(
             f"{folder} holds the result of {found.get('run')} seed {found.get('seed')}, not of "
             f"{identity.run} seed {identity.seed}; choose another --output. Nothing was changed."
         )
     expected = [name for name in FILES if name != PREDICTIONS or identity.parameters["test"]]
-    return found.get("key") == identity.key and all((folder / n).exists() for n in expected)
+    return ours and all((folder / n).exists() for n in expected)
 
 
 def clear(folder: Path) -> None:

@@ -138,7 +138,7 @@ def left_over(scale: Scale, results: Path) -> list[str]:
 
 
 def as_mapping(rows: list[Status], others: Sequence[str]) -> dict[str, Any]:
-    """The trainings, their total and the runs that are none of the scale's, for JSON."""
+    """The trainings, their total and runs with results that the scale lacks, for JSON."""
     return {
         "trainings": [asdict(row) for row in rows],
         "total": asdict(outlook_of(rows)),
@@ -149,16 +149,13 @@ def as_mapping(rows: list[Status], others: Sequence[str]) -> dict[str, Any]:
 def table(rows: list[Status], others: Sequence[str] = ()) -> str:
     """The trainings as aligned lines, below a line of counts and above one with the total.
 
-    The others are runs with results that are none of the scale's.
+    The others are runs with results that the scale lacks.
     """
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     width = max((len(row.run) for row in rows), default=0)
     lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<8}  {row.detail}" for row in rows]
-    strange = [
-        f"{run}  is none of the scale's runs: see `anyslice runs rename` and `remove`"
-        for run in others
-    ]
+    strange = [f"{run}  has results, but the scale has no such run" for run in others]
     stripped = [line.rstrip() for line in lines]
     return "\n".join([summary, *stripped, *strange, str(outlook_of(rows))])
 

@@ -18,7 +18,6 @@ import psutil
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, write_json
 from anyslice.paths import user_cache
-from anyslice.pipeline.audit import forget_missing
 
 LOCKS = Path(".snakemake/locks")
 
@@ -99,9 +98,8 @@ def remove_stale_lock() -> None:
         AnysliceError: if it belongs to another host, where it may still work.
     """
     refuse_lock_of_another_host()
-    if locks := all_locks():
+    if all_locks():
         print("removing the lock of a Snakemake that was killed", flush=True)
-        forget_missing(since=min(lock.stat().st_mtime for lock in locks))
         subprocess.run(["snakemake", "--unlock", "--quiet", "all"], check=True)
 
 
