@@ -20,8 +20,9 @@ from anyslice.export.run_folder import TrainedRun
 from anyslice.files import read_json, write_atomically, write_json, write_text
 from anyslice.jobs.deployment import Calibration
 from anyslice.paths import WEIGHTS
-from anyslice.runtime.errors import ModelFolderError
+from anyslice.runtime import ModelFolderError
 from anyslice.runtime.folder import FILE, SCHEMA, graph_names, read_model
+from anyslice.taxonomy.labels import spoken_names
 
 DECODING = (
     "turn upright by EXIF; to grey or RGB of 8 bits, transparent black; central square, resized "
@@ -90,10 +91,6 @@ def _exporter_of(folder: Path) -> str | None:
 
 def _document(run: TrainedRun, interruptible: bool, licence: str, exporter: str) -> dict[str, Any]:
     deployment = run.deployment
-    levels = [
-        {"names": names, "labels": level.labels}
-        for names, level in zip(run.labels, deployment.levels, strict=True)
-    ]
     return {
         "schema": SCHEMA,
         "name": run.name,
@@ -101,7 +98,10 @@ def _document(run: TrainedRun, interruptible: bool, licence: str, exporter: str)
         "licence": licence,
         "interruptible": interruptible,
         "images": asdict(deployment.images) | {"decoding": DECODING},
-        "levels": levels,
+        "levels": [
+            {"names": spoken_names(level.names), "labels": level.labels}
+            for level in deployment.levels
+        ],
         "macs": deployment.macs,
         "cumulative_macs": deployment.cumulative_macs,
         "accuracy": run.accuracy,

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anyslice.config.checked_yaml import ParameterError, check
-from anyslice.config.families import FAMILIES, NetworkParams
+from anyslice.config.families import FAMILIES
 from anyslice.config.outside import FamilyError
 from anyslice.costs.macs import untrained
 from anyslice.errors import AnysliceError
@@ -18,7 +18,6 @@ from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment
 from anyslice.networks import AnytimeNetwork
 from anyslice.paths import METRICS, WEIGHTS, dataset_of
-from anyslice.taxonomy.labels import spoken_names
 
 
 class RunFolderError(AnysliceError):
@@ -31,7 +30,7 @@ class TrainedRun:
 
     Attributes:
         name: "<dataset>/<run> seed <n>".
-        network_name: of the network's family in scales; imports it where it is outside the package.
+        family: of the network, as tables and legends name it.
         network: with its trained weights, in eval mode, on the CPU.
         deployment: image format, label levels, costs, calibration.
         accuracy: in 0 ... 1, on validation images; accuracy[k - 1][d - 1] of sub-network k at level
@@ -42,23 +41,13 @@ class TrainedRun:
     """
 
     name: str
-    network_name: str
+    family: str
     network: AnytimeNetwork
     deployment: Deployment
-    accuracy: tuple[tuple[float, ...], ...]
-    test_error: tuple[tuple[float, ...], ...]
+    accuracy: list[list[float]]
+    test_error: list[list[float]]
     training: dict[str, Any]
     weights: Path
-
-    @property
-    def family(self) -> str:
-        """The network family's name in tables and legends."""
-        return FAMILIES[self.network_name].label
-
-    @property
-    def labels(self) -> tuple[tuple[str, ...], ...]:
-        """Of each level, the labels as people say them."""
-        return tuple(spoken_names(level.names) for level in self.deployment.levels)
 
 
 def load_run(folder: Path) -> TrainedRun:
@@ -80,16 +69,16 @@ def load_run(folder: Path) -> TrainedRun:
             path,
             ("parameters", "network"),
         )
+        counts = [len(level.names) for level in deployment.levels]
+        images = deployment.images
+        classes = counts[0] if len(counts) == 1 else counts
         trained = TrainedRun(
             name=f"{metrics['run']} seed {metrics['seed']}",
-            network_name=network_name,
-            network=_build(plan, deployment),
+            family=FAMILIES[network_name].label,
+            network=untrained(plan, classes, images.size, images.channels).eval(),
             deployment=deployment,
-            accuracy=tuple(
-                tuple(1 - error / 100 for error in by_level)
-                for by_level in metrics["validation_error_by_level"]
-            ),
-            test_error=tuple(map(tuple, metrics["test_error_by_level"])),
+            accuracy=[[1 - e / 100 for e in of_k] for of_k in metrics["validation_error_by_level"]],
+            test_error=metrics["test_error_by_level"],
             training={
                 "dataset": dataset_of(metrics["run"]),
                 "seed": metrics["seed"],
@@ -98,19 +87,22 @@ def load_run(folder: Path) -> TrainedRun:
             },
             weights=folder / WEIGHTS,
         )
-        _check_sizes(trained)
+        sha = str(metrics["weights_sha256"])
+        K = trained.network.K
+        sized = (deployment.macs, deployment.cumulative_macs, trained.accuracy, trained.test_error)
+        if any(len(of) != K for of in sized):
+            raise AnysliceError(f"it does not describe {K} sub-networks")
     except FamilyError as error:
         raise RunFolderError(f"{path}: {error}") from error
     except (ParameterError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RunFolderError(f"{path} is damaged: {_reason(error)}") from error
-    _load_weights(trained, metrics["weights_sha256"])
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise RunFolderError(f"{path} is damaged: {reason}") from error
+    _load_weights(trained.network, trained.weights, sha)
     return trained
 
 
 def _read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / METRICS
-    if not folder.is_dir():
-        raise RunFolderError(f"there is no folder {folder}; give that of a finished training")
     if not path.is_file():
         raise RunFolderError(
             f"{folder} is not the folder of a finished training: it has no {METRICS}"
@@ -129,57 +121,19 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def _build(plan: NetworkParams, deployment: Deployment) -> AnytimeNetwork:
-    counts = tuple(len(level.names) for level in deployment.levels)
-    classes = counts[0] if len(counts) == 1 else counts
-    return untrained(plan, classes, deployment.images.size, deployment.images.channels).eval()
-
-
-def _check_sizes(trained: TrainedRun) -> None:
-    K, D = trained.network.K, trained.network.D
-    deployment = trained.deployment
-    by_subnetwork = (deployment.macs, deployment.cumulative_macs)
-    by_level = (deployment.calibration, trained.accuracy, trained.test_error)
-    if any(len(of) != K for of in by_subnetwork + by_level) or any(
-        len(of_k) != D for of in by_level for of_k in of
-    ):
-        raise AnysliceError(f"it does not describe {K} sub-networks of {D} label levels each")
-
-
-def _reason(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
-
-
-def _load_weights(trained: TrainedRun, expected_sha256: str) -> None:
-    """Give the network its weights.
+def _load_weights(network: AnytimeNetwork, path: Path, expected: str) -> None:
+    """Give the network the weights of a file.
 
     Raises:
-        RunFolderError: if they are missing, damaged or of another network.
+        RunFolderError: if it is missing, or its SHA-256 is not as expected.
     """
-    path = trained.weights
     if not path.is_file():
         raise RunFolderError(f"{path} is missing")
+    if sha256(path) != expected:
+        raise RunFolderError(
+            f"{path} is damaged or of another training: its SHA-256 is not that in {METRICS}"
+        )
     try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise RunFolderError(f"{path} is damaged: {error}") from error
-    expected = trained.network.state_dict()
-    differing = sorted(
-        key
-        for key in expected.keys() | tensors.keys()
-        if key not in expected
-        or key not in tensors
-        or expected[key].shape != tensors[key].shape
-        or expected[key].dtype != tensors[key].dtype
-    )
-    if differing:
-        raise RunFolderError(
-            f"{path} does not hold the weights of {trained.name}: {len(differing)} of "
-            f"{len(expected)} tensors are missing, unknown or of another shape ({differing[0]})"
-        )
-    if sha256(path) != expected_sha256:
-        raise RunFolderError(
-            f"{path} is not the file that the training of {trained.name} wrote: its SHA-256 is not "
-            f"that in {METRICS}"
-        )
-    trained.network.load_state_dict(tensors)
+        network.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise RunFolderError(f"{path} does not hold the network's weights: {error}") from None

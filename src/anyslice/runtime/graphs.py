@@ -15,7 +15,7 @@ from anyslice.runtime.errors import ModelFolderError
 from anyslice.runtime.folder import Model, read_graph
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its builds for Linux send usage data
-import onnxruntime
+import onnxruntime as onnxruntime  # with that said, for whoever needs it
 
 Array = npt.NDArray[np.float32]
 

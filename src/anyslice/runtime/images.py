@@ -19,7 +19,6 @@ LONGEST = 10
 """A strip this many times as long as wide is resized as a whole, a longer one not."""
 EVAL_MARGIN = 256 / 224
 """Images stored as files are resized to this many times the network's size, then cropped."""
-_ONE = "uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
 
 
 def to_input(pictures: Any, format: ImageFormat) -> npt.NDArray[np.float32]:
@@ -86,15 +85,17 @@ def to_pixels(picture: Any, format: ImageFormat) -> npt.NDArray[np.uint8]:
     side = format.size * format.shrink - 2 * format.pad
     image = open_upright(picture, format, round(format.size * EVAL_MARGIN) if of_files else side)
     if of_files:
-        return _as_pixels(_crop_centre(_without_far_ends(image), format.size), format)
-    if image.size != (side, side):
+        image = _crop_centre(_without_far_ends(image), format.size)
+    elif image.size != (side, side):
         image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
-    pixels = _as_pixels(ImageOps.expand(image, format.pad) if format.pad else image, format)
-    if format.shrink == 1:
-        return pixels
-    blocks = pixels.reshape(format.size, format.shrink, format.size, format.shrink, -1)
-    mean: npt.NDArray[np.uint8] = np.round(blocks.mean((1, 3))).astype(np.uint8)
-    return mean
+    if format.pad and not of_files:
+        image = ImageOps.expand(image, format.pad)
+    shrink = 1 if of_files else format.shrink
+    pixels: npt.NDArray[np.uint8] = np.asarray(image)
+    if shrink > 1:
+        blocks = pixels.reshape(format.size, shrink, format.size, shrink, -1)
+        pixels = np.round(blocks.mean((1, 3))).astype(np.uint8)
+    return pixels.reshape(format.size, format.size, format.channels)
 
 
 def _crop_centre(image: Image.Image, size: int) -> Image.Image:
@@ -113,11 +114,6 @@ def _without_far_ends(image: Image.Image) -> Image.Image:
         return image
     left, top = ((side - min(side, LONGEST * shorter)) // 2 for side in image.size)
     return image.crop((left, top, image.width - left, image.height - top))
-
-
-def _as_pixels(image: Image.Image, format: ImageFormat) -> npt.NDArray[np.uint8]:
-    pixels: npt.NDArray[np.uint8] = np.asarray(image)
-    return pixels.reshape(*reversed(image.size), format.channels)
 
 
 def open_upright(picture: Any, format: ImageFormat, side: int) -> Image.Image:
@@ -171,8 +167,8 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else None
     if array.dtype != np.uint8 or channels not in (1, 3, 4):
         raise ImageError(
-            f"an array of pixels must be {_ONE}, or several, (N, H, W, channels), not "
-            f"{array.dtype} {array.shape}"
+            "an array of pixels must be uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or several "
+            f"in (N, H, W, channels), not {array.dtype} {array.shape}"
         )
     if 0 in array.shape:
         raise ImageError(f"an array of pixels has no pixels: {array.shape}")

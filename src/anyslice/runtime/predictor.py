@@ -72,11 +72,6 @@ class AnytimePredictor:
         self._loading = 0.0
         self._graph("subnetwork-1.onnx")  # a call with a deadline can answer at once
 
-    @classmethod
-    def load(cls, folder: str | Path, **options: Any) -> AnytimePredictor:
-        """The same as the constructor."""
-        return cls(folder, **options)
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.folder, self.threads, self.providers)
 
