@@ -167,7 +167,7 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image:
     channels = 1 if array.ndim == 2 else array.shape[-1] if array.ndim == 3 else None
     if array.dtype != np.uint8 or channels not in (1, 3, 4):
         raise ImageError(
-            "an array of pixels must be uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or several "
+            "an array of pixels must be uint8 (H, W), (H, W, 1), (H, W, 3), (H, W, 4), or several "
             f"in (N, H, W, channels), not {array.dtype} {array.shape}"
         )
     if 0 in array.shape:
