@@ -90,5 +90,5 @@ $(INSTALLED): requirements.lock pyproject.toml
 # After a change of dependencies in pyproject.toml; needs uv. uv.lock names addresses, so it goes.
 lock:
 	uv lock --quiet
-	uv export --quiet --all-groups --no-emit-project --no-header --format requirements-txt > requirements.lock
+	uv export --quiet --all-groups --all-extras --no-emit-project --no-header --format requirements-txt > requirements.lock
 	rm uv.lock

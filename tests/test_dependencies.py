@@ -13,6 +13,8 @@ from packaging.utils import canonicalize_name
 NOT_IMPORTED = {
     "dvc": ("dvc.yaml", "stages:"),
     "snakemake": ("Snakefile", "from snakemake.utils import"),
+    "onnx": ("src/anyslice/export/graphs.py", "torch.onnx.export"),
+    "onnxscript": ("src/anyslice/export/graphs.py", "torch.onnx.export"),
     "snakemake-executor-plugin-slurm": ("profiles/slurm/config.yaml", "executor: slurm"),
     "tensorboard": ("src", "torch.utils.tensorboard"),
 }
@@ -25,15 +27,17 @@ def project(root):
 
 
 @pytest.fixture(scope="module")
-def declared(project):
-    requirements = map(Requirement, project["project"]["dependencies"])
-    return {canonicalize_name(requirement.name) for requirement in requirements}
+def runtime(project):
+    return names_of(project["project"]["dependencies"])
 
 
 @pytest.fixture(scope="module")
-def optional(project):
-    extras = project["project"]["optional-dependencies"].values()
-    return {canonicalize_name(text) for extra in extras for text in extra}
+def study(project):
+    return names_of(project["project"]["optional-dependencies"]["study"])
+
+
+def names_of(requirements):
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
 
 
 def imported(files):
@@ -54,17 +58,23 @@ def texts(root, name):
     return "\n".join(file.read_text() for file in files)
 
 
-def test_what_is_imported_is_declared_and_the_rest_is_used(root, declared, optional):
-    distributions = packages_distributions()
-    used = {
-        canonicalize_name(distribution)
-        for name in imported((root / "src").rglob("*.py")) - optional
-        for distribution in distributions[name]
-    }
+def distributions_of(files):
+    known = packages_distributions()
+    return {canonicalize_name(found) for name in imported(files) for found in known[name]}
+
+
+def test_what_is_imported_is_declared_and_the_rest_is_used(root, runtime, study):
+    used = distributions_of((root / "src").rglob("*.py"))
     for package, (where, text) in NOT_IMPORTED.items():
         if text in texts(root, where):
             used.add(package)
-    assert used == declared
+    assert used == runtime | study
+    assert not runtime & study
+
+
+def test_the_runtime_needs_only_what_is_always_installed(root, runtime):
+    files = [*(root / "src/anyslice/runtime").glob("*.py"), root / "src/anyslice/cli/predict.py"]
+    assert distributions_of(files) == runtime
 
 
 def test_the_lock_has_a_version_in_bounds_of_all_that_is_declared(root, project):
@@ -73,7 +83,9 @@ def test_the_lock_has_a_version_in_bounds_of_all_that_is_declared(root, project)
     for line in lines:
         if found := re.match(r"([\w.-]+)==([\w.+]+)", line):
             locked.setdefault(canonicalize_name(found[1]), []).append(found[2])
-    for text in project["project"]["dependencies"] + project["dependency-groups"]["dev"]:
+    study = project["project"]["optional-dependencies"]["study"]
+    everything = [*project["project"]["dependencies"], *study, *project["dependency-groups"]["dev"]]
+    for text in everything:
         requirement = Requirement(text)
         versions = locked.get(canonicalize_name(requirement.name), [])
         assert versions, f"{text} is not in requirements.lock: make lock"

@@ -13,7 +13,10 @@ def start() -> None:
     A git worktree and DVC's queued and temporary experiments are checkouts of their own, but share
     the environment of the first one, where `anyslice` is that checkout's code.
     """
-    here = Path("src").resolve()
+    try:
+        here = Path("src").resolve()
+    except FileNotFoundError:  # the folder that this is called in was deleted
+        here = Path(os.devnull)
     if (here / "anyslice/__main__.py").is_file() and here != Path(__file__).resolve().parents[1]:
         os.environ["PYTHONPATH"] = os.pathsep.join(
             [str(here), *filter(None, [os.environ.get("PYTHONPATH")])]

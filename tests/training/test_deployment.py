@@ -42,7 +42,8 @@ def test_calibration_is_the_share_of_right_answers_where_confidence_tells_nothin
     confidence = torch.linspace(0.1, 0.9, 100)
     right = torch.arange(100) % 4 != 3  # the first are right: no rising function does better
     found = calibration_of(confidence, right)
-    assert found.accuracies[0] <= 0.75 <= found.accuracies[-1]
+    assert found.accuracies[0] <= 0.75
+    assert found.accuracies[-1] == pytest.approx(76 / 102, abs=1e-6)
     assert list(found.accuracies) == sorted(found.accuracies)
     assert list(found.confidences) == sorted(found.confidences)
 
@@ -51,4 +52,9 @@ def test_calibration_finds_the_confidence_from_which_answers_are_right():
     confidence = torch.linspace(0, 1, 101)
     found = calibration_of(confidence.flip(0), confidence.flip(0) >= 0.6)
     assert found.confidences == (0.0, 0.6)
-    assert found.accuracies == (0.0, 1.0)
+    assert found.accuracies == (0.0, pytest.approx(42 / 43, abs=1e-6))  # 41 of 41 were right
+
+
+def test_no_answers_are_right_for_certain_however_many_were():
+    found = calibration_of(torch.full((9,), 0.8), torch.ones(9, dtype=torch.bool))
+    assert found.accuracies == (pytest.approx(10 / 11, abs=1e-6),)

@@ -87,23 +87,26 @@ def test_it_is_tried_and_predicts_like_the_others(project, run, tmp_path):
     (tried,) = (project / "work/tried").rglob("metrics.json")
     assert len(json.loads(tried.read_text())["test_error"]) == 2
     Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")
-    said = run(project, "anyslice", "predict", FOLDER, str(tmp_path / "grey.png"), "--json").stdout
-    assert json.loads(said[said.index("[") :])[0]["image"].endswith("grey.png")
+    exported = str(tmp_path / "exported")
+    run(project, "anyslice", "export", FOLDER, "--output", exported)
+    said = run(tmp_path, "anyslice", "predict", exported, "grey.png", "--json").stdout
+    assert json.loads(said[said.index("[") :])[0]["image"] == "grey.png"
 
 
 @pytest.mark.system
 def test_its_measured_times_are_drawn_by_another_process(project, run, tmp_path):
     measured, figure = tmp_path / "latency.json", tmp_path / "latency.pdf"
-    run(project, "anyslice", "latency", FOLDER, "--batch", "1", "--output", str(measured))
+    exported = str(tmp_path / "exported")
+    run(project, "anyslice", "export", FOLDER, "--output", exported)
+    run(project, "anyslice", "latency", exported, "--batch", "1", "--output", str(measured))
     run(project, "anyslice", "latency", "--measured", str(measured), "--figure", str(figure))
     assert "Slimmable ResNet" in PdfReader(figure).pages[0].extract_text()
 
 
 @pytest.mark.system
-def test_where_its_module_is_not_found_prediction_says_so(project, run, tmp_path):
-    Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")
+def test_where_its_module_is_not_found_exporting_says_so(project, run, tmp_path):
     copied = shutil.copytree(project / FOLDER, tmp_path / "copied")
-    said = run(tmp_path, "anyslice", "predict", str(copied), "grey.png", check=False)
+    said = run(tmp_path, "anyslice", "export", str(copied), check=False)
     assert said.returncode == 1
     assert "module 'examples.families' cannot be imported" in said.stdout
 

@@ -1,7 +1,7 @@
 # What sub-networks take on a machine: measured once, since no machine gives the same milliseconds twice.
 # To measure again, on another machine or when trainings have changed, delete the file.
 rule measure_latency:
-    """Milliseconds of every sub-network of Figure 4's first anytime networks, beside eager PyTorch."""
+    """Milliseconds of every sub-network of Figure 4's first anytime networks, as they are exported."""
     input:
         ancient([folder / WEIGHTS for folder in timed()]),
     output:
@@ -11,11 +11,13 @@ rule measure_latency:
     threads: SCALE.threads
     params:
         folders=timed(),
+        models=[f"work/exported/{folder}" for folder in timed()],
     message:
         "measure latencies"
     shell:
-        "anyslice latency {params.folders} --threads {threads} --output {output}"
-        " > {log} 2>&1"
+        "(for run in {params.folders}; do"
+        " anyslice export $run --output work/exported/$run || exit 1; done;"
+        " anyslice latency {params.models} --threads {threads} --output {output}) > {log} 2>&1"
 
 
 rule latency:

@@ -1,4 +1,4 @@
-"""`anyslice export`: sub-networks as files for other programs."""
+"""`anyslice export`: a trained network as a folder that runs anywhere."""
 
 from __future__ import annotations
 
@@ -6,42 +6,33 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import COUNT, FOLDER
+from anyslice.cli.options import FOLDER
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--output", type=FOLDER, default=Path("exported"), help="The folder to write.")
 @click.option(
-    "--subnetwork",
-    type=COUNT,
-    help="This one only.  [default: all, and all steps of an interruptible network]",
+    "--licence", default="not stated", help="Of the weights; for model.json and README.md."
 )
-@click.option("--format", type=click.Choice(["onnx"]), default="onnx", expose_value=False)
-@click.option(
-    "--output",
-    type=FOLDER,
-    default=Path("exported"),
-    help="Folder for subnetwork-<k>.onnx and step-<k>.onnx.",
-)
-def export(run: Path, subnetwork: int | None, output: Path) -> None:
-    """Write the trained network in the folder RUN as ONNX, each file checked against the network.
+def export(run: Path, output: Path, licence: str) -> None:
+    """Write the trained network in the folder RUN for `anyslice predict` and other programs.
 
-    A sub-network takes normalised images and gives logits. Step k of an interruptible network also
-    takes the features that step k - 1 left, and leaves those for step k + 1, so that real early
-    stop runs on any ONNX engine. The metadata name classes, normalisation and image size.
+    The folder has model.json (image format, labels, costs, errors, calibration), the sub-networks
+    as ONNX, of an interruptible network also its steps and one graph of all answers, PyTorch's
+    weights, and a README.md. Each graph is checked against the network; one that is there already
+    is kept if it gives the same.
     """
-    from anyslice.costs.macs import is_interruptible
-    from anyslice.predict.engine import Part, require_onnx
-    from anyslice.predict.export import export as write
-    from anyslice.predict.run_folder import load_run
+    from anyslice.config.checked_yaml import ParameterError
+    from anyslice.config.dataset import load_description
+    from anyslice.export.folder import export_run
+    from anyslice.export.run_folder import load_run
 
-    require_onnx()
     trained = load_run(run)
-    parts: list[Part] = ["subnetwork"]
-    if subnetwork is None and is_interruptible(trained.network):
-        parts.append("step")
-    for part in parts:
-        for k in [subnetwork] if subnetwork else range(1, trained.network.K + 1):
-            path = output / f"{part}-{k}.onnx"
-            write(trained, part, k, path)
-            click.echo(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    try:
+        data = load_description(trained.training["dataset"])
+    except ParameterError:  # not described here
+        data = None
+    for name, new in export_run(trained, output, licence, data):
+        size = (output / name).stat().st_size
+        click.echo(f"{output / name}  {size / 1e6:.2f} MB{'' if new else '  (kept)'}")

@@ -11,11 +11,11 @@ import click
 from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options
 
 if TYPE_CHECKING:
-    from anyslice.predict.latency import TimedWay
+    from anyslice.costs.latency import TimedWay
 
 
 @click.command()
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="[MODEL]...")
 @click.option(
     "--batch",
     "batches",
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print that JSON, not a table.")
 @prediction_options
 def latency(
-    runs: tuple[Path, ...],
+    models: tuple[Path, ...],
     batches: tuple[int, ...],
     measured: Path | None,
     figure: Path | None,
@@ -48,27 +48,26 @@ def latency(
     as_json: bool,
     **execution: Any,
 ) -> None:
-    """Time every sub-network of the trained networks in the folders RUN, in turns.
+    """Time every sub-network of the exported folders MODEL, in turns.
 
-    Each is timed by the engine that `anyslice predict` uses, and in eager PyTorch as public code
-    runs it: MSDNet always computes all its exits there. Times are medians, with quartiles.
+    Each is run as by `anyslice predict`. Times are medians, with quartiles.
     """
     import json
     from dataclasses import asdict
 
     import pandas as pd
 
+    from anyslice.costs.latency import Comparison, read_comparison
     from anyslice.costs.machine import this_machine
     from anyslice.files import write_json
-    from anyslice.predict.latency import Comparison, read_comparison
 
-    if bool(runs) == bool(measured):
-        raise click.UsageError("give folders of trained networks, or --measured")
+    if bool(models) == bool(measured):
+        raise click.UsageError("give folders of exported networks, or --measured")
     if measured:
         found = read_comparison(measured)
     else:
-        rows = _measure(runs, batches, **execution)
-        found = Comparison(this_machine(), tuple(rows))  # after --threads was heeded
+        rows = _measure(models, batches, **execution)
+        found = Comparison(this_machine(execution["threads"]), tuple(rows))
     if output:
         write_json(output, asdict(found))
     table = pd.DataFrame(found.rows)
@@ -83,13 +82,13 @@ def latency(
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
 
 
-def _measure(runs: Sequence[Path], batches: Sequence[int], **execution: Any) -> list[TimedWay]:
-    from anyslice.predict import AnytimePredictor
-    from anyslice.predict.latency import compare_with_eager
+def _measure(models: Sequence[Path], batches: Sequence[int], **execution: Any) -> list[TimedWay]:
+    from anyslice.costs.latency import time_subnetworks
+    from anyslice.runtime import AnytimePredictor
 
     rows = []
-    for folder in runs:
-        predictor = AnytimePredictor.load(folder, **execution)
+    for folder in models:
+        predictor = AnytimePredictor(folder, **execution)
         for batch in batches:
-            rows += compare_with_eager(predictor.run, predictor.engine, batch)
+            rows += time_subnetworks(predictor, batch)
     return rows

@@ -41,8 +41,8 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
     },
     "Predict": {
         predict: "say what is in images, within a budget",
-        export: "write a trained network as ONNX",
-        latency: "time every sub-network of trained networks",
+        export: "write a trained network as a folder that runs anywhere",
+        latency: "time every sub-network of exported networks",
     },
     "Look": {
         flops: "count operations and parameters of every sub-network",
@@ -74,6 +74,13 @@ class Verbs(click.Group):
             raise  # by `| head`: click ends quietly
         except (AnysliceError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] in ("anyslice", ""):
+                raise
+            raise click.ClickException(
+                f"{error.name} is not installed: all but `anyslice predict` needs "
+                "pip install 'anyslice[study]'"
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write each section of the verbs."""

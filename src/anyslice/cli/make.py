@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import click
-from filelock import FileLock
 
 
 class PassedOn(click.Command):
@@ -31,6 +30,8 @@ def make(arguments: tuple[str, ...]) -> None:
     has left, and removes the lock of one that was killed on this machine. ANYSLICE_PROFILE names a
     workflow profile to use, such as profiles/slurm. DVC's stages run through it.
     """
+    from filelock import FileLock
+
     from anyslice.jobs.slurm import wait_for_jobs
     from anyslice.pipeline.recovery import (
         STARTING,

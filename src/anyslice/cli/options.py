@@ -32,15 +32,15 @@ work_option = click.option("--work", type=FOLDER, default="work", help="Folder o
 
 
 def prediction_options(verb: F) -> F:
-    """The options that say what runs a trained network."""
+    """The options that say what runs an exported network."""
     for option in (
-        click.option("--threads", type=COUNT, help="CPU threads."),
-        click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu"),
+        click.option("--threads", type=COUNT, default=1, help="CPU threads."),
         click.option(
-            "--engine",
-            type=click.Choice(["auto", "onnxruntime", "torch"]),
-            default="auto",
-            help="auto: on the CPU ONNX Runtime if it is installed, else PyTorch.",
+            "--provider",
+            "providers",
+            multiple=True,
+            default=("CPUExecutionProvider",),
+            help="What of ONNX Runtime runs it, such as CUDAExecutionProvider; can be repeated.",
         ),
     ):
         verb = option(verb)

@@ -11,17 +11,18 @@ from anyslice.cli.options import COUNT, prediction_options
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _SHARE = click.FloatRange(min=0, max=1, min_open=True)
+_FORMATS = {"probability": "{:.1%}", "right": "{:.1%}", "milliseconds": "{:.2f}", "late": "{:.2f}"}
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path))
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--subnetwork", type=COUNT, help="Use this one, 1 ... K.")
 @click.option("--macs", type=_POSITIVE, help="Multiply-adds that may be spent on an image.")
 @click.option(
     "--milliseconds",
     type=_POSITIVE,
-    help="Time for the network on an image, by what it takes on this machine.",
+    help="Time for the answer to an image, by what it takes on this machine.",
 )
 @click.option(
     "--deadline", type=_POSITIVE, help="Milliseconds from the start on an image to its answer."
@@ -42,48 +43,64 @@ _SHARE = click.FloatRange(min=0, max=1, min_open=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all probabilities.")
 @prediction_options
 def predict(
-    run: Path,
+    model: Path,
     images: tuple[str, ...],
     nearest: bool,
     as_json: bool,
-    engine: Any,
-    device: str,
-    threads: int | None,
+    threads: int,
+    providers: tuple[str, ...],
     **budgets: Any,
 ) -> None:
-    """Say what is in each IMAGE, by the trained network in the folder RUN.
+    """Say what is in each IMAGE, by the network in the folder MODEL that `anyslice export` wrote.
 
     One of the budgets chooses the largest sub-network that fits; without one the full network
-    answers. Times are measured on this machine once and kept in the user's cache.
+    answers. "right" is how often such an answer was right on validation images.
     """
     import json
     import warnings
-    from dataclasses import asdict
 
-    import pandas as pd
+    from anyslice.runtime import AnytimePredictor, ImageError
 
-    from anyslice.predict import AnytimePredictor
-
-    predictor = AnytimePredictor.load(run, engine=engine, device=device, threads=threads)
-    rows = []
+    predictor = AnytimePredictor(model, threads=threads, providers=providers)
+    rows, unreadable = [], []
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", UserWarning)
         if budgets["deadline"] is not None:
             predictor.prepare()
         for image in images:
-            (answer,) = predictor.predict(image, below="warn" if nearest else "error", **budgets)
-            rows.append({"image": image} | asdict(answer))
+            try:
+                (answer,) = predictor.predict(
+                    image, below="warn" if nearest else "error", **budgets
+                )
+            except ImageError as error:
+                unreadable.append(str(error))
+            else:
+                rows.append({"image": image} | answer.as_dict())
     for message in dict.fromkeys(str(warning.message) for warning in warned):
         click.echo(f"Warning: {message}", err=True)
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-        return
-    table = pd.DataFrame(rows).drop(columns="probabilities")
-    for optional in ("late", "level"):
-        if table[optional].nunique() == 1 and table[optional][0] in (0, 1):
-            table = table.drop(columns=optional)
-    formats = {"probability": "{:.1%}", "milliseconds": "{:.2f}", "late": "{:.2f}"}
-    for column, form in formats.items():
-        if column in table:
-            table[column] = table[column].map(form.format)
-    click.echo(table.to_string(index=False))
+    elif rows:
+        click.echo(_table(rows))
+    if unreadable:
+        raise click.ClickException("\n".join(unreadable))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """The answers, one a line, without probabilities and what says nothing here."""
+    usual = {"late": 0.0, "level": 1, "reached": None}
+    columns = [
+        name
+        for name in rows[0]
+        if name != "probabilities"
+        and not (name in usual and all(row[name] == usual[name] for row in rows))
+    ]
+    lines = [
+        columns,
+        *([_FORMATS.get(name, "{}").format(row[name]) for name in columns] for row in rows),
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )

@@ -15,11 +15,11 @@ from anyslice.figures.curves import COSTS, legend_right, log_axis
 from anyslice.figures.style import ERROR_LABEL, PAGE, Face, pdf_and_png, print_style, save
 
 OTHER_WAYS = {"eager": "--", "all exits": ":"}
-"""The lines of other ways to run a network; the engine's own is solid."""
+"""The lines of other ways to run a network, in files of earlier versions; the engine's is solid."""
 
 
 def draw(table: pd.DataFrame, machine: Machine, path: Path) -> None:
-    """Draw the rows of `predict.latency.compare_with_eager`: <path> as .pdf and .png.
+    """Draw the rows of `costs.latency.time_subnetworks`: <path> as .pdf and .png.
 
     There is a row per run, sub-network, batch and way to run it; `path` is that of either file.
     """
@@ -40,8 +40,9 @@ def draw(table: pd.DataFrame, machine: Machine, path: Path) -> None:
         for axes in panels:
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         legend_right(panels[-1])
+        others = f"; dashed: eager PyTorch {machine.torch}; dotted: eager, all exits"
         notes = (
-            f"solid: {engine}; dashed: eager PyTorch {machine.torch}; dotted: eager, all exits; "
+            f"{engine}{others if set(table.engine) & set(OTHER_WAYS) else ''}; "
             f"medians of {table.rounds.min()} interleaved rounds or more, bars: quartiles; "
             f"{machine.cpu}, {machine.threads} of {machine.cores} threads"
         )

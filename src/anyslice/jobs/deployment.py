@@ -59,11 +59,12 @@ class Calibration:
     """How often an answer was right on validation images, as a rising step function of confidence.
 
     Confidence is the largest probability that the network gives. The function is the isotonic
-    regression of right (1) or wrong (0) on it.
+    regression of right (1) or wrong (0) on it, with one right and one wrong answer added to the
+    surest: n right ones of n are then a share of (n + 1) / (n + 2), for the next may be wrong.
 
     Attributes:
         confidences: where the steps begin, rising.
-        accuracies: the share of right answers from there on, rising.
+        accuracies: the share of right answers from there on, rising and less than 1.
     """
 
     confidences: tuple[float, ...]
@@ -143,8 +144,10 @@ def calibration_of(confidence: Tensor, right: Tensor) -> Calibration:
     from scipy.optimize import isotonic_regression  # slow to import; predictions do without
 
     values, order = confidence.double().sort()
-    fitted = isotonic_regression(right[order].double().numpy())
-    starts = fitted.blocks[:-1]
+    fitted = isotonic_regression(
+        [*right[order].double().tolist(), 0.5], weights=[*[1.0] * len(values), 2.0]
+    )
+    starts = [start for start in fitted.blocks[:-1] if start < len(values)]
     return Calibration(
         tuple(round(c, 6) for c in values[starts].tolist()),
         tuple(round(a, 6) for a in fitted.x[starts].tolist()),

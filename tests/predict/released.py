@@ -1,8 +1,0 @@
-"""The released models by short names."""
-
-MODELS = {
-    "i-resnext": "fashion-mnist-quick/i-resnext",
-    "is-resnext": "fashion-mnist-quick/is-resnext",
-    "msdnet": "fashion-mnist-quick/msdnet",
-    "levels": "fashion-mnist-two-level/is-resnext-levels",
-}

@@ -1,0 +1,166 @@
+"""Every released model answers as its network in PyTorch, by every budget and every way."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from released import EVERY, MODELS
+from scipy.stats import binom
+
+from anyslice.export.graphs import check_graph
+from anyslice.networks.heads import levels
+from anyslice.runtime.folder import graph_names
+from anyslice.runtime.predictor import AnytimePredictor
+
+every_model = pytest.mark.parametrize("name", EVERY)
+
+
+class Reference:
+    """What PyTorch says of some images: by its own softmax, and the steps of the calibration."""
+
+    def __init__(self, run, model, images):
+        with torch.inference_mode():
+            found = run.network(torch.from_numpy(images))
+        self.shares = [[of.softmax(1).double().numpy() for of in levels(k)] for k in found]
+        self.model = model
+
+    def right(self, k, d, row):
+        calibration = self.model["calibration"][k - 1][d - 1]
+        best = self.shares[k - 1][d - 1][row].max()
+        passed = [
+            share
+            for start, share in zip(*calibration.values(), strict=True)
+            if np.float32(start) <= np.float32(best)
+        ]
+        return passed[-1] if passed else 0.0
+
+    def check(self, answers, k, d, macs):
+        """That all answers are sub-network k's at level d."""
+        for row, answer in enumerate(answers):
+            self.check_one(answer, row, k, d, macs)
+
+    def check_one(self, answer, row, k, d, macs):
+        expected = self.shares[k - 1][d - 1][row]
+        names = self.model["levels"][d - 1]["names"]
+        assert (answer.subnetwork, answer.level, answer.macs) == (k, d, macs)
+        assert answer.label == names[expected.argmax()]
+        for name, share in zip(names, expected, strict=True):
+            assert answer.probabilities[name] == pytest.approx(share, abs=1e-5)
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def case(request, folder_of, run_of):
+    name = request.param
+    predictor = AnytimePredictor(folder_of(name))
+    format = predictor.model.images
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(24, format.channels, format.size, format.size, generator=generator).numpy()
+    model = predictor.model.about
+    return predictor, model, images, Reference(run_of(name), model, images)
+
+
+def test_each_budget_chooses_what_it_should(case):
+    predictor, model, images, reference = case
+    for k, macs in enumerate(model["macs"], start=1):
+        reference.check(predictor.predict(images, subnetwork=k), k, 1, macs)
+        reference.check(predictor.predict(images, macs=macs), k, 1, macs)
+        reference.check(predictor.predict(images, macs=macs + 0.5), k, 1, macs)
+        if k > 1:
+            below = model["macs"][k - 2]
+            reference.check(predictor.predict(images, macs=macs - 1), k - 1, 1, below)
+        for accuracy in (0.2, *model["accuracy"][k - 1]):
+            reached = [share >= accuracy for share in model["accuracy"][k - 1]]
+            found = predictor.predict(images, subnetwork=k, accuracy=accuracy, below="warn")
+            reference.check(found, k, reached.index(True) + 1, macs)
+    for step, answers in enumerate(predictor.refine(images), start=1):
+        reference.check(answers, step, 1, model["cumulative_macs"][step - 1])
+    K = len(model["macs"])
+    reference.check(predictor.predict(images), K, 1, model["macs"][-1])
+    reference.check(predictor.predict(images, milliseconds=1e6), K, 1, model["macs"][-1])
+    reference.check(predictor.predict(images, deadline=1e6), K, 1, model["macs"][-1])
+
+
+@pytest.mark.parametrize("confidence", [0.3, 0.5, 0.7, 0.9, 0.99])
+def test_each_way_to_a_confidence_gives_the_same_answers(case, confidence):
+    predictor, model, images, reference = case
+    K, shares = len(model["macs"]), model["interruptible"]
+    tried = list(range(1, K + 1)) if shares else sorted({1, 2, K} | ({4} if K > 4 else set()))
+    for way in ("steps", "outputs", "subnetworks") if shares else ("subnetworks",):
+        found = predictor._confident_batch(images, way, confidence, None, "error", 0.0)
+        for row, answer in enumerate(found):
+            rights = {k: reference.right(k, 1, row) for k in tried}
+            k = next((k for k in tried if rights[k] >= confidence), K)
+            macs = {
+                "steps": model["cumulative_macs"][k - 1],
+                "outputs": model["cumulative_macs"][-1],
+                "subnetworks": sum(model["macs"][j - 1] for j in tried if j <= k),
+            }[way]
+            reference.check_one(answer, row, k, 1, macs)
+            assert answer.reached == (rights[k] >= confidence)
+            assert answer.right == rights[k] < 1
+
+
+@every_model
+def test_each_graph_gives_what_the_network_does_and_names_nothing_of_its_making(
+    folder_of, run_of, name
+):
+    run, folder = run_of(name), folder_of(name)
+    model = json.loads((folder / "model.json").read_text())
+    expected = graph_names(run.network.K, model["interruptible"])
+    assert sorted(path.name for path in folder.glob("*.onnx")) == sorted(expected)
+    for graph in expected:
+        content = (folder / graph).read_bytes()
+        check_graph(run.network, graph, content)
+        for word in (b"/torch", b".py", b"/home", b"site-packages", b"stack_trace"):
+            assert word not in content
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_recorded_test_errors_are_found_again(predictor_of, test_batch, name):
+    """On all 2,000 test images, to the last digit."""
+    predictor = predictor_of(name)
+    images, truth = test_batch.images.numpy(), test_batch.labels.numpy()
+    for k in range(1, predictor.K + 1):
+        for d, logits in enumerate(predictor.logits(k, images)):
+            labels = np.array(predictor.model.about["levels"][d]["labels"])
+            error = 100 * np.mean(logits.argmax(1) != labels[truth])
+            assert error == pytest.approx(predictor.model.test_error[k - 1][d], abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:confidence")
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("confidence", [0.5, 0.7, 0.9, 0.99])
+def test_of_answers_said_to_be_right_so_often_at_least_as_many_are(
+    predictor_of, test_batch, name, confidence
+):
+    """At each sub-network, on test images, but for what chance does once in a thousand."""
+    predictor = predictor_of(name)
+    answers = predictor.predict(test_batch.images.numpy(), confidence=confidence)
+    names = predictor.classes[0]
+    for k in range(1, predictor.K + 1):
+        right = [
+            answer.label == names[label]
+            for answer, label in zip(answers, test_batch.labels.tolist(), strict=True)
+            if answer.subnetwork == k and answer.reached
+        ]
+        if right:
+            assert binom.cdf(sum(right), len(right), confidence) > 0.001, (k, len(right))
+
+
+@every_model
+def test_the_card_says_what_it_is_and_its_python_runs(folder_of, tmp_path, monkeypatch, name):
+    from PIL import Image
+
+    text = (folder_of(name) / "README.md").read_text()
+    model = json.loads((folder_of(name) / "model.json").read_text())
+    assert model["licence"] in text
+    for errors in model["test_error"]:
+        assert all(f"{error:.2f}" in text for error in errors)
+    assert "onnxruntime-web" in text
+    for path in folder_of(name).iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    code = text.partition("```python\n")[2].partition("```")[0]
+    exec(compile(code, "README.md", "exec"), {})
