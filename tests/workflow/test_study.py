@@ -7,8 +7,9 @@ from collections import defaultdict
 import pandas as pd
 import pytest
 
+from anyslice.claims.claim import Claim
 from anyslice.claims.errors import MeanGap
-from anyslice.claims.judge import Claim, evaluate
+from anyslice.claims.judge import evaluate
 from anyslice.claims.pages import cells
 from anyslice.claims.verdict import read_verdicts
 from anyslice.config.scale import load_scale
