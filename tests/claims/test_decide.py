@@ -131,6 +131,27 @@ def test_what_a_primary_gap_says_of_the_paper(
     assert found["is-resnext-slightly-worse"] == slightly_worse
 
 
+def test_networks_that_share_costs_only_two_by_two_are_judged_in_pairs(root, monkeypatch):
+    """MSDNet ends before IS-ResNeXt begins; I-ResNeXt shares costs with both."""
+    monkeypatch.chdir(root)
+    table = pd.DataFrame(
+        {"role": role, "family": role, "K": 2, "seed": seed, "subnetwork": k + 1}
+        | {"all_ops": costs[k], "macs": costs[k], "error": 20 + lead + 0.1 * (seed == 1)}
+        for role, costs, lead in (
+            ("i-resnext", (1e6, 4e6), 0),
+            ("is-resnext", (3e6, 5e6), 0.5),
+            ("msdnet", (1e6, 2e6), 3),
+        )
+        for seed in (1, 2, 3)
+        for k in (0, 1)
+    )
+    names = ("cifar10-flops-saving", "cifar10-is-resnext-slightly-worse")
+    claims = {name: load_claims()[name] for name in names}
+    found = evaluate(claims, replace(load_scale("study"), seeds=(1, 2, 3)), {"fig4a": table})
+    assert [verdict.judged for verdict in found] == pytest.approx([3, 0.5])
+    assert [verdict.direction for verdict in found] == [Outcome.HOLDS, Outcome.HOLDS]
+
+
 @given(st.floats(-3, 3), st.floats(0.01, 3))
 def test_a_gap_is_never_larger_and_smaller_and_turns_with_its_networks(value, half):
     gap = Estimate(value, value - half, value + half, half, 8)

@@ -208,6 +208,9 @@ def gaps_table(scale: Scale, figure: GapsFigure, results: Path) -> pd.DataFrame:
     Returns:
         Columns role ("MSDNet less I-ResNeXt"), epochs, value (the mean gap at equal cost, in
         percentage points), low, high (of its 95 % interval; see `two_way`), seeds, dataset, scale.
+
+    Raises:
+        AnysliceError: if networks share no cost.
     """
     rows: list[Row] = []
     for runs in figure.trainings:
@@ -217,10 +220,15 @@ def gaps_table(scale: Scale, figure: GapsFigure, results: Path) -> pd.DataFrame:
             seed: [_curve(of_seed[of_seed.run == run], figure.x) for run in runs]
             for seed, of_seed in errors.groupby("seed")
         }
-        means = np.transpose([mean_errors(curves) for curves in by_seed.values()])
+        try:
+            means = np.transpose([mean_errors(curves) for curves in by_seed.values()])
+        except ValueError as error:
+            raise AnysliceError(
+                f"{', '.join(runs)} of {figure.dataset} have no gaps at equal {figure.x}: {error}"
+            ) from error
         for one, other in combinations(range(len(runs)), 2):
-            found = [mean_gap(curves[one], curves[other]) for curves in by_seed.values()]
-            gap = two_way(float(np.mean([value for value in found if value is not None])), means)
+            pairs = [mean_gap(curves[one], curves[other]) for curves in by_seed.values()]
+            gap = two_way(float(np.mean([found for found in pairs if found is not None])), means)
             families = [errors[errors.run == runs[n]].family.iloc[0] for n in (other, one)]
             rows.append(
                 {

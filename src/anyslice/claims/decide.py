@@ -6,7 +6,7 @@ a two-way model and Holm's method. All other directions are secondary, by Benjam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
 
@@ -68,15 +68,24 @@ def secondary(claims: Mapping[str, tuple[Claim, list[Estimate]]]) -> dict[str, D
 def primary(claims: Mapping[str, Claim], study: Study, seeds: Seeds) -> dict[str, Decision]:
     """Of the contrasts of one figure's anytime networks."""
     measures = {name: c.measure for name, c in claims.items() if isinstance(c.measure, Pair)}
-    first = next(iter(measures.values()))
     roles = dict.fromkeys(role for m in measures.values() for role in (m.of, m.against))
 
-    def errors(seed: int) -> list[float]:
-        tables = study((seed,))
-        return mean_errors([curve_of(tables, first.figure, role, first.cost) for role in roles])
+    def by_seed(measure: Pair, roles: Iterable[str]) -> np.ndarray:
+        """Mean errors over the costs that the networks of those roles share."""
+        curves = (
+            [curve_of(study((seed,)), measure.figure, role, measure.cost) for role in roles]
+            for seed in seeds
+        )
+        return np.transpose([mean_errors(found) for found in curves])
 
-    by_seed = np.transpose([errors(seed) for seed in seeds])
-    gaps = {name: two_way(m.mean_gap(study(seeds)), by_seed) for name, m in measures.items()}
+    def gap(measure: Pair) -> Estimate:
+        value = measure.mean_gap(study(seeds))
+        try:
+            return two_way(value, by_seed(measure, roles))
+        except ValueError:  # each two of them share costs, all together share none
+            return two_way(value, by_seed(measure, (measure.of, measure.against)))
+
+    gaps = {name: gap(measure) for name, measure in measures.items()}
     p = [min(gap.p_within(0, inf), gap.p_within(-inf, 0)) for gap in gaps.values()]
     return {
         name: _contrast(claims[name], gap, alone, adjusted)

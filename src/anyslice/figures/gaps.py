@@ -18,7 +18,7 @@ APART = 1.03
 def draw(table: pd.DataFrame, face: Face) -> Figure:
     """Draw the table of `analysis.tables.gaps_table`: a row per contrast and number of epochs."""
     with print_style():
-        figure, axes = plt.subplots(figsize=(COLUMN, 3.2), layout="constrained")
+        figure, axes = plt.subplots(figsize=(COLUMN, 3.6), layout="constrained")
         for number, (contrast, rows) in enumerate(table.groupby("role", sort=False)):
             axes.errorbar(
                 rows.epochs * APART**number,
@@ -38,6 +38,6 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
         axes.set_xticks(epochs, [str(number) for number in epochs])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set(xlabel="epochs trained", ylabel="gap of test errors (points)")
-        legend_below(axes)
+        legend_below(axes, columns=1)
         face.put_on(figure)
     return figure
