@@ -1,25 +1,30 @@
 """Intervals over seeds; comparisons of curves never leave the range where both are known."""
 
-from math import isnan
+from math import inf, isnan
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from anyslice.analysis.statistics import (
     Curve,
+    Estimate,
     describe_interval,
     estimate,
     estimate_saving,
-    estimate_smallest,
     gap_growth,
     gaps,
+    holm,
     interval,
     largest_lead,
     largest_saving,
+    mean_errors,
     mean_gap,
+    smallest,
     t_interval,
+    two_way,
 )
 
 curves = st.lists(
@@ -118,13 +123,19 @@ def test_the_interval_of_a_largest_value_allows_for_its_bias():
 def test_the_smallest_of_several_means_is_below_a_bound_only_by_more_than_chance():
     """Its low end is that of Student's interval; the high one is Bonferroni's, of two means."""
     rows = {1: [1.0, 5.0], 2: [2.0, 5.5], 3: [3.0, 6.0]}
-    found = estimate_smallest(lambda seeds: np.mean([rows[s] for s in seeds], 0), (1, 2, 3))
+    found = smallest(
+        [
+            estimate(lambda some: np.mean([rows[s][0] for s in some]), (1, 2, 3)),
+            estimate(lambda some: np.mean([rows[s][1] for s in some]), (1, 2, 3)),
+        ]
+    )
     assert (found.value, found.low) == pytest.approx((2, t_interval([1, 2, 3])[0]))
     assert found.high == pytest.approx(2 + 6.2053 / 3**0.5, abs=1e-4)  # t(0.9875, 2)
 
 
 def test_one_seed_gives_a_value_and_no_interval():
-    for found in (estimate(lambda _: 3.0, (1,)), estimate_smallest(lambda _: [4.0, 3.0], (1,))):
+    three, four = (estimate(lambda _, value=value: value, (1,)) for value in (3.0, 4.0))
+    for found in (three, smallest([four, three]), two_way(3.0, np.array([[1.0], [4.0]]))):
         assert found.value == 3
         assert all(isnan(end) for end in (found.low, found.high, found.half))
 
@@ -171,3 +182,81 @@ def test_cost_at_and_error_at_are_inverse_where_a_curve_first_falls(curve, fract
     cost = curve.cost_at(error)
     if cost is not None and curve.costs[0] <= cost <= curve.costs[-1]:
         assert curve.error_at(cost) == pytest.approx(error, abs=0.01)
+
+
+errors_by_seed = st.lists(st.floats(10, 90), min_size=5, max_size=5)
+
+
+@given(errors_by_seed, errors_by_seed)
+def test_of_two_networks_the_two_way_interval_is_the_paired_t_interval(ours, theirs):
+    gaps_by_seed = np.subtract(theirs, ours)
+    found = two_way(float(gaps_by_seed.mean()), np.array([ours, theirs]))
+    assert (found.low, found.high) == pytest.approx(t_interval(gaps_by_seed), abs=1e-9)
+
+
+def test_the_two_way_interval_of_three_networks_and_two_seeds():
+    """Residuals are 1/3, 1/3, -2/3 and their negatives: 4/3 in all, over 2 degrees of freedom.
+
+    So the variance is 2/3, that of a gap 2/3 times 2 over 2 seeds, and t(0.975, 2) = 4.3027.
+    """
+    found = two_way(2.0, np.array([[10.0, 10.0], [12.0, 12.0], [15.0, 13.0]]))
+    assert (found.half, found.df) == (pytest.approx(4.3027 * (2 / 3) ** 0.5, abs=1e-4), 2)
+    assert (found.low, found.high) == pytest.approx((2 - found.half, 2 + found.half))
+
+
+@given(st.lists(st.lists(st.floats(10, 90), min_size=5, max_size=5), min_size=3, max_size=3))
+def test_what_all_networks_have_of_a_seed_is_no_noise_of_a_gap(errors):
+    shifted = np.array(errors) + np.array([0, 3, -1, 7, 2])
+    assert two_way(0, shifted).half == pytest.approx(two_way(0, np.array(errors)).half, abs=1e-6)
+
+
+def test_mean_errors_are_over_the_costs_that_all_reach():
+    """Over costs 2 to 4: from 20 to 10, from 30 to 20, and at 9 throughout."""
+    curves_of_three = [
+        Curve.of([1, 2, 4], [50, 20, 10]),
+        Curve.of([2, 4, 8], [30, 20, 0]),
+        Curve.of([1, 16], [9, 9]),
+    ]
+    assert mean_errors(curves_of_three) == pytest.approx([15, 25, 9])
+    with pytest.raises(ValueError, match="share no cost"):
+        mean_errors([Curve.of([1, 2], [5, 4]), Curve.of([3], [4])])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_keeps_the_order_and_lowers_no_p_value(p):
+    adjusted = holm(p)
+    assert all(alone <= both <= 1 for alone, both in zip(p, adjusted, strict=True))
+    assert np.array(adjusted)[np.argsort(p)].tolist() == sorted(adjusted)
+    assert min(adjusted) == pytest.approx(min(1, len(p) * min(p)))
+
+
+def test_holm_of_three():
+    """0.01 times 3, 0.02 times 2, and 0.03, which may not fall below the 0.04 before it."""
+    assert holm([0.03, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 3), st.integers(1, 20))
+def test_two_one_sided_tests_agree_with_the_90_percent_interval(value, half, df):
+    """Duality: both reject at 5 % exactly if that interval lies within the margins."""
+    found = Estimate(value, value - half, value + half, half, df)
+    ninety = half * stats.t.ppf(0.95, df) / stats.t.ppf(0.975, df)
+    inside = -1.2 < value - ninety and value + ninety < 1.2
+    p = found.p_within(-1.2, 1.2) / 2
+    assert abs(p - 0.05) < 1e-9 or (p < 0.05) == inside
+
+
+@given(st.floats(-3, 3), st.floats(0.01, 3), st.integers(1, 20))
+def test_a_p_value_is_below_5_percent_where_the_interval_excludes_the_bound(value, half, df):
+    found = Estimate(value, value - half, value + half, half, df)
+    for p, distance in (
+        (found.p_within(0, inf), found.low),
+        (found.p_beyond(0, inf), -found.high),
+    ):
+        assert abs(p - 0.05) < 1e-9 or (p < 0.05) == (distance > 0)
+
+
+def test_a_p_value_is_students():
+    """1, 2, 3 against 0: t = 2 times the root of 3, and p = 0.0742 of 2 degrees of freedom."""
+    found = estimate(lambda some: sum(some) / len(some), (1, 2, 3))
+    assert found.p_within(0, inf) == pytest.approx(stats.ttest_1samp([1, 2, 3], 0).pvalue)
+    assert found.p_within(0, inf) == pytest.approx(0.0742, abs=1e-4)

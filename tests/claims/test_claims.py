@@ -13,10 +13,11 @@ from markupsafe import escape
 from synthetic import write_results
 
 from anyslice.analysis.tables import runs_table
+from anyslice.claims.claim import Claim, load_claims
 from anyslice.claims.errors import ErrorReduction, SubnetworkError
-from anyslice.claims.judge import Claim, evaluate, load_claims, read_tables
+from anyslice.claims.judge import evaluate, read_tables
 from anyslice.claims.pages import cells, opening, sentence, summary, write_markdown
-from anyslice.claims.report import write_report
+from anyslice.claims.report import what_was_run, write_report
 from anyslice.claims.verdict import Outcome, number, read_verdicts, write_verdicts
 from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.scale import load_scale
@@ -170,7 +171,7 @@ def test_a_reduction_is_that_of_the_mean_errors(judged, claim, ours, theirs):
 
 def test_the_mean_gap_at_equal_cost_decides_whether_flops_are_saved(judged):
     verdict = judged["cifar10-flops-saving"]
-    assert (verdict.verdict, verdict.value) == (Outcome.HOLDS, Outcome.DIFFERS)
+    assert (verdict.verdict, verdict.value) == (Outcome.LARGER, Outcome.DIFFERS)
     assert "mean error gap" in verdict.judged_by
     # On 2e7 ... 8e7 MACs, where MSDNet needs twice the cost: 2 points times k at I-ResNeXt's k.
     assert 2 < verdict.judged < 8
@@ -206,7 +207,7 @@ def test_a_claim_that_is_contradicted_is_shown_as_such(paper, judged, tmp_path):
     assert judged["shared-bn-thinnest"].verdict == Outcome.CONTRADICTED
     write_markdown(list(judged.values()), scale, tmp_path / "claims.md")
     text = (tmp_path / "claims.md").read_text()
-    assert re.search(r"Contradicted: .*shared-bn-thinnest", text)
+    assert f"{judged['shared-bn-thinnest'].says} Direction contradicted" in text
     row = next(line for line in text.splitlines() if line.startswith("| shared-bn-thinnest"))
     assert "18.70 [18.50, 18.90] %" in row
 
@@ -273,7 +274,7 @@ def claim_of(value: float | None, **direction: float) -> Claim:
         (12.0, {"above": 5}, Outcome.HOLDS, Outcome.DIFFERS),
         (9.2, {"below": 5}, Outcome.CONTRADICTED, Outcome.AGREES),
         (9.2, {"above": 9, "below": 10}, Outcome.HOLDS, Outcome.AGREES),
-        (9.2, {"above": 9.3, "below": 9.35}, Outcome.UNDECIDED, Outcome.AGREES),
+        (9.2, {"above": 9.3, "below": 9.35}, Outcome.NOT_DECIDABLE, Outcome.AGREES),
         (9.2, {"above": 9.5, "below": 10}, Outcome.CONTRADICTED, Outcome.AGREES),
     ],
 )
@@ -323,7 +324,7 @@ def test_one_seed_decides_nothing_but_what_is_counted(paper):
     assert math.isnan(gain.low)
     assert (gain.verdict, gain.value) == (Outcome.UNDECIDED, Outcome.NOT_COMPARED)
     assert "one seed" in gain.reason
-    assert (passes.verdict, passes.value) == (Outcome.HOLDS, Outcome.AGREES)
+    assert (passes.verdict, passes.value) == (Outcome.COUNTED, Outcome.AGREES)
 
 
 def test_a_seed_whose_curves_share_no_error_does_not_void_a_claim(paper):
@@ -357,9 +358,28 @@ def test_a_claim_that_cannot_be_judged_is_refused(tmp_path, claim, rule):
 def test_a_summary_counts_each_claim_once(paper, judged):
     scale, _ = paper
     said = summary(list(judged.values()), scale)
-    counted = [int(n) for n in re.findall(r": (\d+)(?=[,.])", said.partition("Contradicted")[0])]
+    counted = [int(n) for n in re.findall(r": (\d+)(?=[,.])", said.splitlines()[0])]
     assert f"{len(judged)} claims" in said
     assert sum(counted) == len(judged)
+
+
+def test_a_summary_says_claims_in_sentences_and_those_of_the_abstract_first(paper, judged):
+    scale, _ = paper
+    _, _, *lines = summary(list(judged.values()), scale).splitlines()
+    from_abstract = [v for v in judged.values() if v.test and v.place.startswith("Abstract")]
+    assert {line.split(". ")[0][2:] + "." for line in lines[: len(from_abstract)]} == {
+        verdict.says for verdict in from_abstract
+    }
+    assert not any(verdict.claim in line for verdict in judged.values() for line in lines)
+
+
+def test_the_table_of_machines_has_the_epochs_of_each_group(paper):
+    _, tables = paper
+    runs = tables["runs"].copy()
+    runs.loc[runs.run == "msdnet", "epochs"] = 6
+    table = what_was_run(runs[runs.dataset == "cifar10"])
+    assert sorted(table.epochs) == [6, 300]
+    assert table.trainings.sum() == (runs.dataset == "cifar10").sum()
 
 
 def test_claims_are_read_back_from_the_tables_on_disk(paper, tmp_path):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -14,6 +15,7 @@ from synthetic import write_results
 
 from anyslice.analysis.tables import budget_table, choose_levels
 from anyslice.cli.main import main
+from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.scale import load_scale
 from anyslice.figures import SEEN, budget, draw_figure, face_of
 
@@ -85,6 +87,62 @@ def test_the_table_has_each_seeds_value(drawn, name):
     table = pd.read_csv(drawn / f"{name}.csv")
     assert set(table.seed.dropna()) == {1, 2}
     assert {"run", "role", "family", "dataset", "scale"} <= set(table.columns)
+
+
+@pytest.fixture
+def gaps(root, monkeypatch, tmp_path):
+    """The gaps of two networks after 3 and 6 epochs, of a changed quick scale."""
+    monkeypatch.chdir(root)
+    runs = load_scale("quick").datasets[DATASET].runs
+    of = {name: {"network": asdict(runs[name].network)} for name in ("i-resnext", "msdnet")}
+    short = {f"{name}-3": run | {"recipe": {"epochs": 3}} for name, run in of.items()}
+    long = {f"{name}-6": run | {"recipe": {"epochs": 6}} for name, run in of.items()}
+    changes = {"datasets": {DATASET: {"runs": short | long}}, "seeds": [1, 2, 3]}
+
+    def draw(trainings=(list(short), list(long)), **keys):
+        figure = {"kind": "gaps", "dataset": DATASET, "trainings": trainings} | keys
+        scale = load_scale("quick", changes=changes | {"figures": {"gaps": figure}})
+
+        def error(dataset, run, k, seed, level):
+            lead = {"msdnet-3": 1, "msdnet-6": 2}.get(run, 0)
+            return 40 - lead + (seed * 0.1 if lead else 0)
+
+        write_results(scale, tmp_path, error, lambda run, network, k: 1e6 * k)
+        draw_figure(scale, "gaps", tmp_path)
+        return tmp_path
+
+    return draw
+
+
+def test_gaps_against_epochs_are_the_mean_gaps_with_their_intervals(gaps):
+    """MSDNet's errors: 1 point less after 3 epochs, 2 after 6, and more by 0.1, 0.2 and 0.3."""
+    folder = gaps()
+    table = pd.read_csv(folder / "gaps.csv")
+    assert set(table.role) == {"MSDNet less I-ResNeXt"}
+    assert dict(zip(table.epochs, table.value, strict=True)) == pytest.approx({3: -0.8, 6: -1.8})
+    half = 4.3027 * 0.1 / 3**0.5  # t(0.975, 2), of a standard deviation of 0.1
+    assert (table.high - table.value).to_list() == pytest.approx([half, half], abs=1e-4)
+    assert "-0.80 & -1.05 to -0.55" in (folder / "gaps.tex").read_text()
+    text = PdfReader(folder / "gaps.pdf").pages[0].extract_text().replace("\n", " ")
+    assert "95 % interval of a model of network and seed" in text
+    assert "all_ops" in text or "operations" in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"trainings": [["i-resnext-3", "msdnet-6"]]}, "one number of epochs"),
+        (
+            {"trainings": [["i-resnext-3", "msdnet-3"], ["msdnet-6", "i-resnext-6"]]},
+            "in that order",
+        ),
+        ({"trainings": [["i-resnext-3"]]}, "two or more networks"),
+        ({"y_scale": "log"}, "must be linear"),
+    ],
+)
+def test_trainings_that_make_no_gap_are_refused(gaps, keys, problem):
+    with pytest.raises(ParameterError, match=problem):
+        gaps(**keys)
 
 
 def levels(errors: dict[int, list[float]]) -> pd.DataFrame:

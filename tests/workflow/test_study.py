@@ -9,8 +9,9 @@ from collections import defaultdict
 import pandas as pd
 import pytest
 
+from anyslice.claims.claim import Claim
 from anyslice.claims.errors import MeanGap
-from anyslice.claims.judge import Claim, evaluate
+from anyslice.claims.judge import evaluate
 from anyslice.claims.pages import cells
 from anyslice.config.scale import load_scale
 from anyslice.files import sha256

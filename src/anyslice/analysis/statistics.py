@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import exp, log, nan
+from math import exp, isnan, log, nan
 
 import numpy as np
 from scipy import stats
@@ -23,15 +23,36 @@ class Estimate:
         low, high: the ends of the interval; nan of one seed.
         half: half the width of Student's t interval around the value, in which no bias is
             reckoned; nan of one seed.
+        df: its degrees of freedom; 0 of one seed.
     """
 
     value: float
     low: float
     high: float
     half: float
+    df: int = 0
 
     def __neg__(self) -> Estimate:
-        return Estimate(-self.value, -self.high, -self.low, self.half)
+        return Estimate(-self.value, -self.high, -self.low, self.half, self.df)
+
+    def p_within(self, above: float, below: float) -> float:
+        """The smallest p at which the interval of level 1 - p lies between the bounds.
+
+        Of one bound, the other infinite, the two-sided p value; of two it is twice that of the two
+        one-sided tests (TOST). nan of one seed.
+        """
+        return max(self._p(self.low + self.half - above), self._p(below - self.high + self.half))
+
+    def p_beyond(self, above: float, below: float) -> float:
+        """The same of an interval that lies whole on the far side of one of the bounds."""
+        return min(self._p(above - self.high + self.half), self._p(self.low + self.half - below))
+
+    def _p(self, distance: float) -> float:
+        """Of a point that lies so far on the right side of a bound."""
+        if not self.half > 0:
+            return nan if isnan(self.half) else float(distance <= 0)
+        error = self.half / stats.t.ppf(0.975, self.df)
+        return min(1.0, 2 * float(stats.t.sf(distance / error, self.df)))
 
 
 def estimate(statistic: Callable[[Seeds], float], seeds: Seeds) -> Estimate:
@@ -52,35 +73,68 @@ def estimate(statistic: Callable[[Seeds], float], seeds: Seeds) -> Estimate:
     without = np.array([statistic(_without(seed, seeds)) for seed in seeds])
     half = float(stats.t.ppf(0.975, n - 1) * _standard_error(without))
     corrected = float(n * value - (n - 1) * without.mean())
-    return Estimate(value, min(value, corrected) - half, max(value, corrected) + half, half)
+    return Estimate(value, min(value, corrected) - half, max(value, corrected) + half, half, n - 1)
 
 
-def estimate_smallest(statistic: Callable[[Seeds], Sequence[float]], seeds: Seeds) -> Estimate:
+def smallest(points: Sequence[Estimate]) -> Estimate:
     """The smallest of several means, with an interval that has it with 95 % or more.
 
     Its low end is the lowest of the means' own intervals: it is above a bound if each of them is.
     Its high end is the lowest of intervals that are wide enough to hold all at once (Bonferroni),
     since with many means one lies far off by chance.
+    """
+    least = min(points, key=lambda point: point.value)
+    if isnan(least.half):
+        return least
+    wider = stats.t.ppf(1 - 0.025 / len(points), least.df) / stats.t.ppf(0.975, least.df)
+    low = min(point.value - point.half for point in points)
+    high = min(point.value + wider * point.half for point in points)
+    return Estimate(least.value, low, float(high), least.half, least.df)
+
+
+def two_way(gap: float, errors: np.ndarray) -> Estimate:
+    """The gap of two networks, its interval from the residual of a model network + seed.
+
+    Pooling over all networks of the model gives (networks - 1)(seeds - 1) degrees of freedom. Of
+    two networks it is the paired t interval.
 
     Args:
-        statistic: the means in a study of some of the seeds.
-        seeds: of the whole study.
+        gap: in percentage points.
+        errors: mean errors of shape (networks, seeds), in percent.
     """
-    means = np.array(statistic(seeds))
-    n = len(seeds)
-    if n < 2:
-        return Estimate(float(means.min()), nan, nan, nan)
-    without = np.array([statistic(_without(seed, seeds)) for seed in seeds])
-    error = _standard_error(without)
-    own = stats.t.ppf(0.975, n - 1) * error
-    all_at_once = stats.t.ppf(1 - 0.025 / len(means), n - 1) * error
-    k = int(means.argmin())
-    return Estimate(
-        value=float(means[k]),
-        low=float((means - own).min()),
-        high=float((means + all_at_once).min()),
-        half=float(own[k]),
-    )
+    networks, n = errors.shape
+    df = (networks - 1) * (n - 1)
+    if df == 0:
+        return Estimate(gap, nan, nan, nan)
+    rows, columns = errors.mean(axis=1, keepdims=True), errors.mean(axis=0)
+    variance = ((errors - rows - columns + errors.mean()) ** 2).sum() / df
+    half = float(stats.t.ppf(0.975, df) * np.sqrt(2 * variance / n))
+    return Estimate(gap, gap - half, gap + half, half, df)
+
+
+def mean_errors(curves: Sequence[Curve]) -> list[float]:
+    """The mean error of each over log(cost), over the costs that all of them reach, in percent.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    low, high = max(c.costs[0] for c in curves), min(c.costs[-1] for c in curves)
+    if low > high:
+        raise ValueError(f"the curves share no cost ({low:g} > {high:g})")
+    found = []
+    for curve in curves:
+        x = np.log([low, *(cost for cost in curve.costs if low < cost < high), high])
+        found.append(
+            _mean(x if low < high else x[:1], np.interp(x, np.log(curve.costs), curve.errors))
+        )
+    return found
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p values adjusted for their number by Holm's method (1979)."""
+    order = np.argsort(p)
+    adjusted = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)).clip(max=1)
+    return [float(adjusted[rank]) for rank in np.argsort(order)]
 
 
 def _without(seed: int, seeds: Seeds) -> Seeds:
@@ -239,7 +293,9 @@ def estimate_saving(curves: Callable[[Seeds], tuple[Curve, Curve]], seeds: Seeds
     sure = bisect_left(factors[:-1], True, key=lambda part: lead(part, whole=False).low > 0)
     possible = bisect_left(factors[:-1], True, key=lambda part: lead(part, whole=True).high >= 0)
     low, high = (100 * (1 - float(factors[i])) for i in (sure, possible))
-    return Estimate(plain.value, min(low, plain.value), max(high, plain.value), plain.half)
+    return Estimate(
+        plain.value, min(low, plain.value), max(high, plain.value), plain.half, plain.df
+    )
 
 
 def _saving(curves: tuple[Curve, Curve]) -> float:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from anyslice.analysis.statistics import Curve, mean_errors, mean_gap, two_way
 from anyslice.config.families import FAMILIES
 from anyslice.config.figures import (
     BatchNormFigure,
     BranchesFigure,
     BudgetFigure,
+    GapsFigure,
     JointAloneFigure,
     LevelsFigure,
     PropertiesFigure,
@@ -196,6 +200,53 @@ def choose_levels(table: pd.DataFrame, target_error: float | str) -> pd.DataFram
         for k, errors in by_level.iterrows()
     }
     return table.assign(target_error=target, chosen=table.level == table.subnetwork.map(choice))
+
+
+def gaps_table(scale: Scale, figure: GapsFigure, results: Path) -> pd.DataFrame:
+    """What a figure of gaps against epochs draws.
+
+    Returns:
+        Columns role ("MSDNet less I-ResNeXt"), epochs, value (the mean gap at equal cost, in
+        percentage points), low, high (of its 95 % interval; see `two_way`), seeds, dataset, scale.
+
+    Raises:
+        AnysliceError: if networks share no cost.
+    """
+    rows: list[Row] = []
+    for runs in figure.trainings:
+        roles = {run: run for run in runs}
+        errors = _table(scale, figure.dataset, roles, results)
+        by_seed = {
+            seed: [_curve(of_seed[of_seed.run == run], figure.x) for run in runs]
+            for seed, of_seed in errors.groupby("seed")
+        }
+        try:
+            means = np.transpose([mean_errors(curves) for curves in by_seed.values()])
+        except ValueError as error:
+            raise AnysliceError(
+                f"{', '.join(runs)} of {figure.dataset} have no gaps at equal {figure.x}: {error}"
+            ) from error
+        for one, other in combinations(range(len(runs)), 2):
+            pairs = [mean_gap(curves[one], curves[other]) for curves in by_seed.values()]
+            gap = two_way(float(np.mean([found for found in pairs if found is not None])), means)
+            families = [errors[errors.run == runs[n]].family.iloc[0] for n in (other, one)]
+            rows.append(
+                {
+                    "role": " less ".join(families),
+                    "epochs": scale.run(f"{figure.dataset}/{runs[0]}").recipe.epochs,
+                    "value": gap.value,
+                    "low": gap.low,
+                    "high": gap.high,
+                    "seeds": len(by_seed),
+                    "dataset": figure.dataset,
+                    "scale": scale.name,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _curve(rows: pd.DataFrame, cost: str) -> Curve:
+    return Curve.of(rows[cost].tolist(), rows.error.tolist())
 
 
 def runs_table(scale: Scale, runs: Sequence[str], results: Path) -> pd.DataFrame:

@@ -139,7 +139,7 @@ class ErrorReductionAtSameCost(_Reduction):
 
 
 @dataclass(frozen=True, config=STRICT)
-class _Pair(OfFigure):
+class Pair(OfFigure):
     """Of two curves of a figure.
 
     Attributes:
@@ -173,7 +173,7 @@ class _Pair(OfFigure):
         return NotMeasurableError(f"{self.of} and {self.against} share no cost")
 
 
-class _AtMost(_Pair, Quantity):
+class _AtMost(Pair, Quantity):
     """What one curve has over another, at most; noise makes that larger, so a mean decides."""
 
     judged_by: ClassVar[str] = "mean error gap at equal cost, in points"
@@ -218,7 +218,7 @@ class LargestGap(_AtMost):
 
 
 @dataclass(frozen=True, config=STRICT)
-class MeanGap(_Pair, Quantity):
+class MeanGap(Pair, Quantity):
     """By how many points `against` errs more than `of` at equal cost, on average."""
 
     kind: Literal["mean-gap"]
@@ -229,7 +229,7 @@ class MeanGap(_Pair, Quantity):
 
 
 @dataclass(frozen=True, config=STRICT)
-class GapEverywhere(_Pair, Everywhere):
+class GapEverywhere(Pair, Everywhere):
     """By how many points `against` errs more than `of` at each cost that both have."""
 
     kind: Literal["gap-everywhere"]
@@ -240,7 +240,7 @@ class GapEverywhere(_Pair, Everywhere):
 
 
 @dataclass(frozen=True, config=STRICT)
-class GapGrowth(_Pair, Quantity):
+class GapGrowth(Pair, Quantity):
     """By how many points the mean gap is larger over the cheaper half of the shared costs."""
 
     kind: Literal["gap-growth"]

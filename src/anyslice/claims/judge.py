@@ -1,29 +1,20 @@
-"""Every number and every comparison that the paper states as a result, beside the measured one.
-
-params/claims.yaml holds the claims. A claim is *direction* and *value*: IS-ResNeXt needs fewer
-FLOPs than MSDNet (direction), up to 43.3 % fewer (value).
-
-A direction *holds* if the whole 95 % interval lies on the claimed side, is *contradicted* if it
-lies on the other, and *undecided* in between: a mean alone decides nothing. A value *agrees* if the
-paper's lies within the interval's half-width times the root of 2, as the paper's is a mean of five
-noisy trainings too. Values are compared where data, networks and recipes are the paper's.
-"""
+"""Every claim of the paper beside what was measured, and what follows (docs/claims.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from functools import cache
 from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic.dataclasses import dataclass
 
-from anyslice.analysis.statistics import Estimate, Seeds, estimate_smallest
+from anyslice.analysis.statistics import Estimate, Seeds
 from anyslice.analysis.tables import taxonomy_table
-from anyslice.claims.measures import Measure
+from anyslice.claims.claim import Claim
+from anyslice.claims.decide import Decision, primary, secondary
 from anyslice.claims.quantity import (
     Everywhere,
     NotMeasurableError,
@@ -32,121 +23,14 @@ from anyslice.claims.quantity import (
     Tables,
     averaged,
 )
-from anyslice.claims.verdict import Outcome, Verdict, number
-from anyslice.config.checked_yaml import STRICT, check, raise_problems, read_mapping
+from anyslice.claims.verdict import INSIDE, OUTSIDE, Outcome, Verdict, number
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
 
+Given = TypeVar("Given")
+
 NOTHING = Estimate(nan, nan, nan, nan)
-
-ROUNDING = 1e-9
-"""Of floating-point numbers, so that 0.25 lies within half a unit of 0.2."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class Claim:
-    """One number of the paper.
-
-    Attributes:
-        place: where the paper says so.
-        quantity: what the number is, exactly.
-        measure: how the quantity is computed.
-        value: the paper's number, the two ends of its range, or None for a direction alone.
-        unit: of the quantity.
-        precision: one unit of the last digit that the paper prints of the value.
-        above: the direction that the claim asserts: the quantity, or what the measure judges by in
-            its stead, is larger than this.
-        below: or smaller than this; with neither the claim has no direction.
-        bound: the value is the bound `above` or `below` itself ("more than 70 %").
-    """
-
-    place: str
-    quantity: str
-    measure: Measure
-    value: float | tuple[float, float] | None = None
-    unit: str = ""
-    precision: float | None = None
-    above: float | None = None
-    below: float | None = None
-    bound: bool = False
-
-    @property
-    def asserted(self) -> str:
-        """The asserted direction in signs, such as "> 0"."""
-        signs = ((">", self.above), ("<", self.below))
-        return " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
-
-    def estimate(self, study: Study, seeds: Seeds) -> Estimate:
-        """The quantity; of one that has several values the smallest, or the largest."""
-        measure = self.measure
-        if not isinstance(measure, Everywhere):
-            return measure.estimate(study, seeds)
-        sign = 1 if self.below is None else -1
-        smallest = estimate_smallest(
-            lambda some: [sign * value for value in measure.values(study(some))], seeds
-        )
-        return smallest if self.below is None else -smallest
-
-    def direction(self, judged: Estimate) -> str:
-        """HOLDS, UNDECIDED or CONTRADICTED."""
-        if isnan(judged.low):
-            return Outcome.UNDECIDED
-        above = -float("inf") if self.above is None else self.above
-        below = float("inf") if self.below is None else self.below
-        if above < judged.low and judged.high < below:
-            return Outcome.HOLDS
-        if judged.high <= above or judged.low >= below:
-            return Outcome.CONTRADICTED
-        return Outcome.UNDECIDED
-
-    @property
-    def ends(self) -> tuple[float, ...]:
-        """The value, or the two ends of its range; nothing if there is none."""
-        if self.value is None:
-            return ()
-        return self.value if isinstance(self.value, tuple) else (self.value,)
-
-    def agrees(self, measured: Estimate) -> bool:
-        """Whether the paper's value is what a repetition of its own study may well give."""
-        reach = max(2**0.5 * measured.half, (self.precision or 0) / 2 + ROUNDING)
-        low, high = measured.value - reach, measured.value + reach
-        return low <= self.ends[-1] and self.ends[0] <= high
-
-
-@dataclass(frozen=True, config=STRICT)
-class _File:
-    claims: dict[str, Claim]
-
-
-def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
-    """The claims of the paper by name.
-
-    Raises:
-        ParameterError: if the file says something that cannot be.
-        FileNotFoundError: if there is no such file.
-    """
-    claims = check(_File, read_mapping(path), path).claims
-    problems = (
-        f"key 'claims.{name}': {problem}"
-        for name, claim in claims.items()
-        for problem in _contradictions(claim)
-    )
-    raise_problems(path, problems)
-    return claims
-
-
-def _contradictions(claim: Claim) -> Iterator[str]:
-    """What each key allows by itself, but not together with the others."""
-    if (claim.value is None) != (claim.precision is None):
-        yield "`value` and `precision` go together"
-    if claim.bound and claim.value not in (claim.above, claim.below):
-        yield "a bound is `above` or `below`"
-    if isinstance(claim.measure, Everywhere) and (claim.above is None) == (claim.below is None):
-        yield (
-            f"what is said of several numbers ({claim.measure.kind}) needs either `above` or "
-            "`below`"
-        )
 
 
 def read_tables(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
@@ -167,30 +51,87 @@ def read_tables(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
     return tables
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a study gives of a claim.
+
+    Attributes:
+        measured: the quantity, if it can be measured.
+        points: what decides on the direction: the quantity, each of several, or the mean that
+            decides in its stead.
+        reason: why something is not measurable.
+    """
+
+    measured: Estimate | None
+    points: list[Estimate] = field(default_factory=list)
+    reason: str = ""
+
+
 def evaluate(claims: dict[str, Claim], scale: Scale, tables: Tables) -> list[Verdict]:
     """What became of each claim."""
     study = cache(lambda seeds: averaged(tables, seeds))
-    return [_judge(name, claim, scale, study) for name, claim in claims.items()]
+    found = {name: _find(claim, study, scale.seeds) for name, claim in claims.items()}
+    decided = _decide(claims, found, scale, study)
+    return [
+        _verdict(name, claim, found[name], decided.get(name), scale, study)
+        for name, claim in claims.items()
+    ]
 
 
-def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
-    measure, seeds = claim.measure, scale.seeds
-    measured, not_measured = _attempt(claim.estimate, study, seeds)
-    judged, not_judged = measured, not_measured
-    if isinstance(measure, Quantity) and measure.judged_by and claim.asserted:
-        judged, not_judged = _attempt(measure.estimate_margin, study, seeds)
+def _find(claim: Claim, study: Study, seeds: Seeds) -> _Found:
+    points, reason = _attempt(claim.points, study, seeds)
+    measured = claim.extreme(points) if points else None
+    if isinstance(claim.measure, Quantity) and claim.measure.judged_by and claim.asserted:
+        margin, no_margin = _attempt(claim.measure.estimate_margin, study, seeds)
+        return _Found(measured, [margin] if margin else [], reason or no_margin)
+    return _Found(measured, points if points and claim.asserted else [], reason)
+
+
+def _decide(
+    claims: dict[str, Claim], found: dict[str, _Found], scale: Scale, study: Study
+) -> dict[str, Decision]:
+    """Of each claim whose direction depends on a training and was measured."""
+    open_claims = {
+        name: claim
+        for name, claim in claims.items()
+        if found[name].points
+        and not claim.measure.exact
+        and not (claim.bound and incomparable(claim, scale))
+    }
+    decided = secondary(
+        {name: (c, found[name].points) for name, c in open_claims.items() if not c.primary}
+    )
+    for figure in {claim.measure.figure for claim in open_claims.values() if claim.primary}:
+        contrasts = {
+            name: claim
+            for name, claim in open_claims.items()
+            if claim.primary and claim.measure.figure == figure
+        }
+        decided |= primary(contrasts, study, scale.seeds)
+    return decided
+
+
+def _verdict(
+    name: str, claim: Claim, found: _Found, decision: Decision | None, scale: Scale, study: Study
+) -> Verdict:
+    measure, seeds, measured = claim.measure, scale.seeds, found.measured
     not_compared = incomparable(claim, scale)
     value = _compare(claim, measured, not_compared)
-    direction = claim.direction(judged) if judged and claim.asserted else ""
-    if claim.bound and not_compared:
-        direction = ""
+    shown = measured or NOTHING
+    judged = decision.judged if decision else claim.extreme(found.points or [NOTHING])
+    counted = measure.exact and bool(claim.asserted) and measured is not None
     reasons = (
-        not_measured or not_judged,
+        found.reason,
         not_compared if value == Outcome.NOT_COMPARED else "",
+        _place_of_value(claim, shown) if value == Outcome.NOT_COMPARED else "",
         "one seed has no interval" if measured and isnan(measured.half) else "",
     )
-    shown = measured or NOTHING
-    shown_judged = judged if judged and claim.asserted else NOTHING
+    if decision:
+        verdict = decision.verdict
+    elif counted:
+        verdict = Outcome.COUNTED
+    else:
+        verdict = value or (Outcome.INFORMATION if measured else Outcome.NOT_MEASURABLE)
     return Verdict(
         claim=name,
         place=claim.place,
@@ -206,14 +147,34 @@ def _judge(name: str, claim: Claim, scale: Scale, study: Study) -> Verdict:
         by_seed="" if measure.exact else _by_seed(claim, study, seeds),
         asserted=claim.asserted,
         judged_by=_judged_by(claim),
-        judged=shown_judged.value,
-        judged_low=shown_judged.low,
-        judged_high=shown_judged.high,
-        direction=direction,
+        judged=judged.value,
+        judged_low=judged.low,
+        judged_high=judged.high,
+        direction=decision.direction if decision else "",
         value=value,
-        verdict=direction or value or (Outcome.INFORMATION if measured else Outcome.NOT_MEASURABLE),
+        verdict=verdict,
         reason="; ".join(reason for reason in reasons if reason),
+        says=claim.says or claim.quantity,
+        test=decision.test if decision else "counted" if counted else "",
+        p=decision.p if decision else nan,
+        p_adjusted=decision.p_adjusted if decision else nan,
+        each=_each(claim, found.points),
     )
+
+
+def _each(claim: Claim, points: list[Estimate]) -> str:
+    """The several numbers of which a claim says the same."""
+    if not isinstance(claim.measure, Everywhere):
+        return ""
+    return ", ".join(number(point.value, point.low, point.high) for point in points)
+
+
+def _place_of_value(claim: Claim, measured: Estimate) -> str:
+    """Whether the paper's number lies in the interval, where it is shown and not tested."""
+    if not measured.half > 0:
+        return ""
+    within = measured.low <= claim.ends[-1] and claim.ends[0] <= measured.high
+    return INSIDE if within else OUTSIDE
 
 
 def _judged_by(claim: Claim) -> str:
@@ -223,9 +184,9 @@ def _judged_by(claim: Claim) -> str:
 
 
 def _attempt(
-    make: Callable[[Study, Seeds], Estimate], study: Study, seeds: Seeds
-) -> tuple[Estimate | None, str]:
-    """An estimate, or None and why there is none."""
+    make: Callable[[Study, Seeds], Given], study: Study, seeds: Seeds
+) -> tuple[Given | None, str]:
+    """What `make` gives, or None and why it gives nothing."""
     try:
         return make(study, seeds), ""
     except NotMeasurableError as reason:

@@ -9,18 +9,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from anyslice.claims.verdict import Outcome, Verdict, number
+from anyslice.claims.verdict import INSIDE, OUTSIDE, Outcome, Verdict, number
 from anyslice.config.scale import Scale
 from anyslice.files import write_text
 
+POINTS = ", in points"
+
 EXPLANATION = (
     "Measured: read off the curves averaged over the seeds, as the paper's numbers are, with a "
-    "95 % interval over seeds (jackknife, Student's t). A direction holds if the whole interval "
-    "lies on the claimed side, is contradicted if it lies on the other side, and undecided in "
-    "between. Where a quantity is the largest of several, which noise makes larger, its direction "
-    "is judged by a mean, which noise does not shift. Operations are counted as the authors count, "
-    "and in MACs beside it. A value agrees if a repetition of the paper's own study may well give "
-    "it; values are compared only where data, networks and recipes are the paper's."
+    "95 % interval over seeds (jackknife, Student's t). Primary claims are the gaps of MSDNet, "
+    "I-ResNeXt and IS-ResNeXt at equal FLOPs, by a two-way model of network and seed and Holm's "
+    "method within a data set: a gap is larger or smaller than 0, equal within 1.2 points (two "
+    "one-sided tests), or undecided. All other directions are secondary: they hold or are "
+    "contradicted if the whole interval lies on one side and the p value, adjusted after Benjamini "
+    "and Hochberg over all of them, is at most 5 %. What is counted depends on no training and is "
+    "no test. Where a quantity is the largest of several, which noise makes larger, a mean "
+    "decides. Values are compared only where data, networks and recipes are the paper's; elsewhere "
+    "they are excluded or compatible by the interval."
 )
 
 
@@ -43,15 +48,48 @@ def opening(verdicts: Sequence[Verdict], scale: Scale) -> str:
 
 
 def summary(verdicts: Sequence[Verdict], scale: Scale) -> str:
-    """The opening, a sentence that counts the verdicts, and those that name what fails."""
+    """The opening, a sentence that counts the verdicts, and each claim with a direction."""
     counted = Counter(verdict.verdict for verdict in verdicts).most_common()
     counts = ", ".join(f"{word}: {n}" for word, n in counted)
-    against = ", ".join(v.claim for v in verdicts if v.direction == Outcome.CONTRADICTED) or "none"
-    differing = ", ".join(v.claim for v in verdicts if v.value == Outcome.DIFFERS) or "none"
-    return (
-        f"{opening(verdicts, scale)} {counts[:1].upper()}{counts[1:]}. "
-        f"Contradicted: {against}. Values that differ: {differing}."
+    lines = [f"- {in_brief(verdict)}" for verdict in by_weight(verdicts)]
+    said = f"{opening(verdicts, scale)} {counts[:1].upper()}{counts[1:]}."
+    return "\n".join([said, "", *lines] if lines else [said])
+
+
+def by_weight(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Those that were tested or counted; first the abstract's claims, then the primary ones."""
+    tests = ("primary", "secondary", "counted")
+    return sorted(
+        (verdict for verdict in verdicts if verdict.test),
+        key=lambda v: (not v.place.startswith("Abstract"), tests.index(v.test)),
     )
+
+
+def in_brief(verdict: Verdict) -> str:
+    """A claim as a sentence, its verdict, and the number that decides."""
+    unit = "points" if verdict.judged_by.endswith(POINTS) else verdict.unit
+    decides = number(verdict.judged, verdict.judged_low, verdict.judged_high, unit)
+    by = f" ({verdict.judged_by.removesuffix(POINTS)})" if verdict.judged_by else ""
+    said = f"{verdict.says} {_outcome(verdict)}: {decides or verdict.reason}{by}."
+    if not verdict.paper:
+        return said
+    value = "not compared" if verdict.value == Outcome.NOT_COMPARED else verdict.value
+    value = "excluded" if OUTSIDE in verdict.reason else value
+    value = "compatible" if INSIDE in verdict.reason else value
+    return f"{said} The paper's {verdict.paper} {verdict.unit}: {value or 'not compared'}."
+
+
+def _outcome(verdict: Verdict) -> str:
+    if verdict.test == "counted":
+        return "Counted"
+    if verdict.verdict in (Outcome.HOLDS, Outcome.CONTRADICTED) and verdict.paper:
+        return f"Direction {verdict.verdict}, {verdict.test}"
+    if verdict.verdict.startswith((Outcome.LARGER, Outcome.SMALLER, Outcome.EQUAL)):
+        words = verdict.verdict.replace("larger", "larger than 0").replace(
+            "smaller", "smaller than 0"
+        )
+        return f"The gap is {words}, {verdict.test}"
+    return f"{verdict.verdict.capitalize()}, {verdict.test}"
 
 
 def cells(verdict: Verdict) -> dict[str, str]:
@@ -66,23 +104,30 @@ def cells(verdict: Verdict) -> dict[str, str]:
         "in MACs": verdict.in_macs,
         "direction": verdict.asserted,
         "judged by": _judged(verdict),
+        "test": verdict.test,
+        "p": _p(verdict),
         "value": verdict.value,
         "verdict": verdict.verdict,
         "reason": verdict.reason,
     }
 
 
+def _p(verdict: Verdict) -> str:
+    return (
+        "" if isnan(verdict.p_adjusted) else f"{verdict.p:.2g}, adjusted {verdict.p_adjusted:.2g}"
+    )
+
+
 def _judged(verdict: Verdict) -> str:
-    if not verdict.judged_by:
-        return ""
-    if isnan(verdict.judged) or verdict.judged == verdict.measured:
-        return verdict.judged_by
+    if verdict.each:
+        return f"{verdict.judged_by} ({verdict.each})"
     judged = number(verdict.judged, verdict.judged_low, verdict.judged_high)
-    return f"{verdict.judged_by}: {judged}"
+    shown = number(verdict.measured, verdict.low, verdict.high)
+    return ": ".join(filter(None, (verdict.judged_by, judged if judged != shown else "")))
 
 
 def sentence(verdict: Verdict) -> str:
-    """A claim and what became of it, in a line."""
+    """A claim and what became of it, with all its numbers, in a line."""
     shown = cells(verdict)
     stated = shown["paper"] or verdict.asserted
     parts = (
@@ -91,6 +136,7 @@ def sentence(verdict: Verdict) -> str:
         f"measured {shown['measured']}" if shown["measured"] else "",
         f"in MACs {verdict.in_macs}" if verdict.in_macs else "",
         shown["judged by"],
+        f"{verdict.test}, p {shown['p']}" if shown["p"] else verdict.test,
         verdict.value if verdict.direction else "",
         verdict.reason,
     )

@@ -15,7 +15,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from anyslice.claims.pages import EXPLANATION, cells, opening, sentence
+from anyslice.claims.pages import EXPLANATION, by_weight, cells, in_brief, opening, sentence
 from anyslice.claims.verdict import Outcome, Verdict
 from anyslice.config.scale import Scale
 from anyslice.figures import face_of
@@ -25,7 +25,7 @@ COLOURS = {
     **dict.fromkeys((Outcome.CONTRADICTED, Outcome.DIFFERS), "fails"),
     **dict.fromkeys((Outcome.HOLDS, Outcome.AGREES), "holds"),
 }
-"""How verdicts are coloured; all others say that nothing is known."""
+"""How directions and values are coloured; all others say that nothing is known."""
 
 
 def write_report(
@@ -50,7 +50,8 @@ def write_report(
         title=f"Anytime prediction by slicing networks vertically, reproduced: scale {scale.name}",
         sections=labels.items(),
         opening=opening(verdicts, scale),
-        by_verdict=by_verdict(verdicts),
+        tested=by_weight(verdicts),
+        in_brief=in_brief,
         leading=scale.leading,
         what_was_run=_html(what_was_run(runs)),
         explanation=EXPLANATION,
@@ -65,24 +66,17 @@ def write_report(
         packages=_html(_packages()),
         cells=cells,
         sentence=sentence,
-        colour=lambda verdict: COLOURS.get(verdict, "unknown"),
+        colour=lambda verdict: COLOURS.get(verdict.direction or verdict.verdict, "unknown"),
     )
     write_text(output, text)
 
 
-def by_verdict(verdicts: Sequence[Verdict]) -> dict[str, list[str]]:
-    """The claims of each verdict, what is known before what is not."""
-    found = {word: [v.claim for v in verdicts if v.verdict == word] for word in Outcome}
-    return {word: claims for word, claims in found.items() if claims}
-
-
 def what_was_run(runs: pd.DataFrame) -> pd.DataFrame:
-    """For each data set and machine: runs, trainings, epochs, hours."""
-    grouped = runs.groupby(["dataset", "machine"], as_index=False)
+    """For each data set, machine and number of epochs: runs, trainings, hours."""
+    grouped = runs.groupby(["dataset", "machine", "epochs"], as_index=False)
     return grouped.agg(
         runs=("run", "nunique"),
         trainings=("run", "size"),
-        epochs=("epochs", "max"),
         hours=("wall_seconds", lambda seconds: round(seconds.sum() / 3600, 2)),
     )
 

@@ -15,14 +15,24 @@ from anyslice.files import write_atomically
 class Outcome(StrEnum):
     """What can become of a claim, in the order in which reports list it: what is known is first."""
 
+    LARGER = "larger"
+    SMALLER = "smaller"
+    EQUAL = "equal within 1.2 points"
     HOLDS = "holds"
     CONTRADICTED = "contradicted"
     UNDECIDED = "undecided"
+    NOT_DECIDABLE = "not decidable here"
+    COUNTED = "counted"
     AGREES = "value agrees"
     DIFFERS = "value differs"
     NOT_COMPARED = "value not compared"
     INFORMATION = "information"
     NOT_MEASURABLE = "not measurable at this scale"
+
+
+INSIDE = "the paper's value lies within the interval"
+OUTSIDE = "the paper's value lies outside the interval"
+"""Of values that are shown and not tested, as reasons."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +50,15 @@ class Verdict:
         asserted: the direction, such as "> 0".
         judged_by: what decides on the direction where it is not the measured number itself.
         judged, judged_low, judged_high: that quantity.
-        direction: HOLDS, UNDECIDED or CONTRADICTED; empty if none is asserted or measurable.
+        direction: HOLDS, CONTRADICTED, UNDECIDED or NOT_DECIDABLE; empty if none is asserted or
+            measurable, or if it is counted.
         value: AGREES, DIFFERS or NOT_COMPARED; empty if the paper has none or it is not measurable.
+        verdict: of a primary claim what its gap is; else the direction, or what is known instead.
         reason: why something is not measurable, compared or decided.
+        says: the claim as a sentence.
+        test: "primary", "secondary" or "counted"; empty if no direction was judged.
+        p, p_adjusted: two-sided p value of the direction, and adjusted for the number of tests.
+        each: the numbers of which the claim says the same.
     """
 
     claim: str
@@ -66,6 +82,11 @@ class Verdict:
     value: str
     verdict: str
     reason: str
+    says: str
+    test: str
+    p: float
+    p_adjusted: float
+    each: str
 
 
 def write_verdicts(verdicts: list[Verdict], path: Path) -> None:

@@ -20,7 +20,8 @@ def claims(tables: tuple[Path, ...], scale: str, csv: Path, markdown: Path) -> N
     TABLES are results of a scale: figures (CSV, named as the figure), runs.csv and taxonomies
     (JSON, named as the data set). Claims that need others are not measurable.
     """
-    from anyslice.claims.judge import evaluate, load_claims, read_tables
+    from anyslice.claims.claim import load_claims
+    from anyslice.claims.judge import evaluate, read_tables
     from anyslice.claims.pages import summary, write_markdown
     from anyslice.claims.verdict import write_verdicts
     from anyslice.config.scale import load_scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import STRICT, Positive
 from anyslice.config.families import IResNeXtParams, NetworkParams, Problem, SideBySide
-from anyslice.config.look import CostLook, Look
+from anyslice.config.look import CostColumn, CostLook, Look
 
 if TYPE_CHECKING:
     from anyslice.config.scale import Run
@@ -154,13 +154,29 @@ class PropertiesFigure(ShowsRuns, Look):
     shallow: JointAndAlone
 
 
+@dataclass(frozen=True, config=STRICT)
+class GapsFigure(ShowsRuns, CostLook):
+    """The mean error gap of each two anytime networks at equal cost, against the epochs trained.
+
+    Attributes:
+        trainings: for each number of epochs the runs of the same networks, in the same order; a
+            gap is the error of a later one less that of an earlier one.
+        x: the cost at which errors are compared; as in claims, the authors' by default.
+    """
+
+    kind: Literal["gaps"]
+    trainings: tuple[tuple[str, ...], ...]
+    x: CostColumn = field(default="all_ops", kw_only=True)
+
+
 Figure = Annotated[
     BudgetFigure
     | BatchNormFigure
     | BranchesFigure
     | JointAloneFigure
     | LevelsFigure
-    | PropertiesFigure,
+    | PropertiesFigure
+    | GapsFigure,
     Field(discriminator="kind"),
 ]
 
@@ -183,7 +199,7 @@ def _of_look(figure: Figure, all_seeds: Sequence[int]) -> Iterator[Problem]:
         if seed not in all_seeds or seed in (figure.seeds or ())[:number]:
             yield f"seeds.{number}", f"{seed} is given twice or is none of {list(all_seeds)}"
     match figure:
-        case JointAloneFigure() | LevelsFigure():
+        case JointAloneFigure() | LevelsFigure() | GapsFigure():
             can_be_styled: tuple[str, ...] = ()
         case PropertiesFigure():
             can_be_styled = figure.lines
@@ -222,9 +238,28 @@ def _contradictions(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem
             yield from _of_batch_norm(networks)
         case BranchesFigure():
             yield from _of_branches(networks, figure.block)
+        case GapsFigure():
+            yield from _of_gaps(figure, runs)
     if isinstance(figure, JointAloneFigure | PropertiesFigure):
         for kind, family in (("thin", "i-resnext"), ("shallow", "shallow-resnext")):
             yield from _of_joint_and_alone(networks, kind, family)
+
+
+def _of_gaps(figure: GapsFigure, runs: Mapping[str, Run]) -> Iterator[Problem]:
+    if figure.y_scale == "log":
+        yield "y_scale", "must be linear: a gap can be below 0"
+    first = [runs[run].network for run in figure.trainings[0]] if figure.trainings else []
+    if len(first) < 2 or any(network.subnetworks == 1 for network in first):
+        yield "trainings", "a gap needs two or more networks of several sub-networks"
+    seen: set[int] = set()
+    for number, names in enumerate(figure.trainings):
+        at = f"trainings.{number}"
+        if [runs[run].network for run in names] != first:
+            yield at, f"must have the networks of {', '.join(figure.trainings[0])}, in that order"
+        epochs = {runs[run].recipe.epochs for run in names}
+        if len(epochs) > 1 or epochs & seen:
+            yield at, f"needs one number of epochs, not that of another ({sorted(epochs)})"
+        seen |= epochs
 
 
 def _of_batch_norm(networks: Mapping[str, NetworkParams]) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from anyslice.analysis.statistics import describe_interval
 from anyslice.config.dataset import load_description
 from anyslice.config.look import CostLook
 from anyslice.config.scale import Scale
-from anyslice.figures import batch_norm, branches, budget, joint_alone, levels, properties
+from anyslice.figures import batch_norm, branches, budget, gaps, joint_alone, levels, properties
 from anyslice.figures.curves import COSTS
 from anyslice.figures.latex import latex_of
 from anyslice.figures.style import Face, pdf_and_png, save
@@ -29,6 +29,7 @@ KINDS: dict[str, Any] = {
     "branches": (tables.branches_table, branches.draw),
     "joint-alone": (tables.joint_alone_table, joint_alone.draw),
     "levels": (tables.levels_table, levels.draw),
+    "gaps": (tables.gaps_table, gaps.draw),
     "properties": (measured.properties_table, properties.draw),
 }
 """For each kind of figure its table, made from a scale's results, and how the table is drawn."""
@@ -85,7 +86,7 @@ def face_of(scale: Scale, name: str) -> Face:
     trained = "-".join(map(str, epochs)) + (" epoch" if epochs == [1] else " epochs")
     notes = (
         f"scale {scale.name}: {scale.description}; {trained}",
-        describe_interval(len(scale.seeds_of(name))),
+        _bars(figure.kind, len(scale.seeds_of(name))),
         COSTS[look.x][1],
         *([SEEN] if any(run.network.released for run in shown) else []),
     )
@@ -96,3 +97,9 @@ def face_of(scale: Scale, name: str) -> Face:
         y_scale=look.y_scale,
         styles=figure.styles,
     )
+
+
+def _bars(kind: str, seeds: int) -> str:
+    if kind == "gaps" and seeds > 1:
+        return f"mean of {seeds} seeds, bars: 95 % interval of a model of network and seed"
+    return describe_interval(seeds)

@@ -125,9 +125,9 @@ def count_axis(axes: Axes, count: int, label: str) -> None:
     axes.set_xlabel(label)
 
 
-def legend_below(axes: Axes) -> None:
+def legend_below(axes: Axes, columns: int = 2) -> None:
     """The legend under the axes' label, outside the data."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False)
 
 
 def legend_right(axes: Axes, *entries: Any) -> None:

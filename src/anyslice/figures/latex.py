@@ -18,6 +18,7 @@ HEADERS = {
     "level": "level",
     "labels": "labels",
     "branch": "branch",
+    "epochs": "epochs",
     "macs": "MACs",
     "all_ops": "operations",
     "params": "parameters",
@@ -31,13 +32,17 @@ VALUES = {"error": ERROR_LABEL, "l1_norm": "l1-norm", "value": "value"}
 def latex_of(table: pd.DataFrame, title: str, notes: str) -> str:
     """A figure's table as a tabular with the rules of booktabs, one row for all seeds.
 
-    Above it stands a comment: the title, and notes that say what the intervals are.
+    Above it stands a comment: the title, and notes that say what the intervals are. A table with
+    columns low and high, one row for all seeds already, has its own.
     """
-    same = "role" in table and (table.role == table.run).all()
+    same = {"role", "run"} <= set(table) and (table.role == table.run).all()
     keys = [key for key in HEADERS if key in table and not (same and key == "role")]
     value = next(key for key in VALUES if key in table)
     means = table.groupby(keys, sort=False, dropna=False)[value].agg(["mean", list]).reset_index()
     several = means["list"].map(len).max() > 1
+    if "low" in table:
+        means["list"] = table[["low", "high"]].to_numpy().tolist()
+        several = bool(table.low.notna().any())
     rows = [
         [*(_said(row[key]) for key in keys), *_measured(row["mean"], row["list"], several)]
         for row in means.to_dict("records")

@@ -28,10 +28,8 @@ PLACE = re.compile(
 def claims_table(folder: Path) -> str:
     """Every claim whose direction could be judged, beside what the paper says."""
     from anyslice.claims.pages import cells
-    from anyslice.claims.verdict import Outcome, read_verdicts
+    from anyslice.claims.verdict import read_verdicts
 
-    verdicts = read_verdicts(folder / CLAIMS)
-    judged = (Outcome.HOLDS, Outcome.CONTRADICTED, Outcome.UNDECIDED)
     rows = [
         {
             "claim": f"`{verdict.claim}`",
@@ -40,8 +38,8 @@ def claims_table(folder: Path) -> str:
             "measured": shown["measured"],
             "verdict": verdict.verdict,
         }
-        for verdict in verdicts
-        if verdict.verdict in judged
+        for verdict in read_verdicts(folder / CLAIMS)
+        if verdict.test
         for shown in [cells(verdict)]
     ]
     return _markdown(pd.DataFrame(rows))

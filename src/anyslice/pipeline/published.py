@@ -38,7 +38,8 @@ def write(scale: Scale, results: Path, folder: Path) -> None:
     What they lack stays as it was published, so that a study may grow on several machines: of each
     training of the scale the results' own is taken, else the published one.
     """
-    from anyslice.claims.judge import evaluate, load_claims
+    from anyslice.claims.claim import load_claims
+    from anyslice.claims.judge import evaluate
     from anyslice.claims.verdict import write_verdicts
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +130,8 @@ def draw(scale: Scale, folder: Path, output: Path) -> None:
     Raises:
         AnysliceError: if nothing of the scale is published.
     """
-    from anyslice.claims.judge import evaluate, load_claims
+    from anyslice.claims.claim import load_claims
+    from anyslice.claims.judge import evaluate
     from anyslice.claims.pages import write_markdown
     from anyslice.claims.report import write_report
     from anyslice.claims.verdict import write_verdicts
