@@ -26,20 +26,20 @@ PLACE = re.compile(
 
 
 def claims_table(folder: Path) -> str:
-    """Every claim whose direction could be judged, beside what the paper says."""
-    from anyslice.claims.pages import cells
+    """Every claim that was tested or counted: the abstract's first, then the primary ones."""
+    from anyslice.claims.pages import by_weight, cells
     from anyslice.claims.verdict import read_verdicts
 
     rows = [
         {
-            "claim": f"`{verdict.claim}`",
-            "quantity": verdict.quantity,
+            "claim": verdict.says,
             "paper": shown["paper"] or verdict.asserted,
             "measured": shown["measured"],
+            "judged by": shown["judged by"],
+            "test": verdict.test,
             "verdict": verdict.verdict,
         }
-        for verdict in read_verdicts(folder / CLAIMS)
-        if verdict.test
+        for verdict in by_weight(read_verdicts(folder / CLAIMS))
         for shown in [cells(verdict)]
     ]
     return _markdown(pd.DataFrame(rows))
