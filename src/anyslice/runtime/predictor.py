@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -73,7 +74,7 @@ class AnytimePredictor:
         self._graph("subnetwork-1.onnx")  # a call with a deadline can answer at once
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.folder, self.threads, self.providers)
+        return partial(type(self), threads=self.threads, providers=self.providers), (self.folder,)
 
     def prepare(self, images: int = 1) -> list[float]:
         """Load all graphs, and measure what calls for so many images take here.
@@ -333,10 +334,6 @@ class AnytimePredictor:
                 best.tolist(), probabilities.tolist(), found.tolist(), shares, strict=True
             )
         ]
-
-
-def _again(folder: Path, threads: int, providers: Sequence[str]) -> AnytimePredictor:
-    return AnytimePredictor(folder, threads=threads, providers=providers)
 
 
 def _batches(inputs: Array) -> list[Array]:

@@ -49,16 +49,16 @@ class Times:
         """What a call took."""
         of = self._known.setdefault(images, {})
         if k not in of:
-            of[k] = milliseconds / self._pace
+            self.set(images, k, milliseconds)
             return
-        off = math.log(milliseconds / (of[k] * self._pace))
+        off = math.log(max(milliseconds, 1e-6) / (of[k] * self._pace))
         factor = math.exp(_STEP * max(-_FAR, min(_FAR, off)))
         of[k] *= factor
         self._pace *= factor
 
     def set(self, images: int, k: int, milliseconds: float) -> None:
         """What was measured in turns."""
-        self._known.setdefault(images, {})[k] = milliseconds / self._pace
+        self._known.setdefault(images, {})[k] = max(milliseconds, 1e-6) / self._pace
 
 
 class Ways:
