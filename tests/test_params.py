@@ -339,5 +339,5 @@ def test_a_scale_of_ones_own_beside_the_others_is_one_of_the_choices(root, tmp_p
     shutil.copytree(root / "params", tmp_path / "params")
     (tmp_path / "params/mine.yaml").write_text("extends: quick\nseeds: [7]\n")
     assert load_scale("mine", tmp_path / "params").seeds == (7,)
-    with pytest.raises(ParameterError, match="choose from mine, paper, quick, study"):
+    with pytest.raises(ParameterError, match="choose from mine, paper, pilot, quick, study"):
         load_scale("papier", tmp_path / "params")

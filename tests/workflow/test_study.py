@@ -55,11 +55,10 @@ def test_released_models_are_trainings_of_the_study(root, metrics):
     of_cifar10 = {f"cifar10/{name}" for name in ("i-resnext", "is-resnext", "msdnet")}
     assert released.keys() == of_cifar10 | {"cifar100/is-resnext-levels"}
     for run, folder in released.items():
-        found = json.loads((folder / "metrics.json").read_text())
-        assert found == metrics[run, found["seed"]]
-        assert sha256(folder / "model.safetensors") == found["weights_sha256"]
-    files = [path for path in (root / "models").rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 8e6
+        model = json.loads((folder / "model.json").read_text())
+        training = metrics[run, model["training"]["seed"]]
+        assert model["test_error"] == training["test_error_by_level"]
+        assert sha256(folder / "model.safetensors") == training["weights_sha256"]
 
 
 REDRAW = """
