@@ -58,8 +58,8 @@ verify: install
 
 bench: install
 	pytest -m perf
-	anyslice bench --output results/bench.json
-	anyslice bench i-resnext --threads 1 --output results/bench-one-thread.json
+	python benchmarks/cpu.py
+	python benchmarks/cpu.py i-resnext --threads 1 --output results/bench-one-thread.json
 
 killtest: install
 	KILLS=50 pytest -s tests/training/test_kill.py

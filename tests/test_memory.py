@@ -8,14 +8,19 @@ import pytest
 PROGRAM = """
 import resource
 import torch
-from anyslice.costs.bench import new_step
+from anyslice.config.scale import load_scale
+from anyslice.costs.steps import random_step
 from anyslice.memory import keep_freed_memory
+from anyslice.networks import build
+from anyslice.training.options import Options
 
 # in NCHW it trains by the plain modules, which allocate most
 if {keep}:
     assert keep_freed_memory()
 torch.set_num_threads(1)
-step = new_step("resnext", dict(L=3, W=64, B=4, C=4), torch.contiguous_format)
+network = build("resnext", L=3, W=64, B=4, C=4, classes=10, image_size=32)
+recipe, cpu = load_scale("quick").recipe, torch.device("cpu")
+step = random_step(network, recipe, 64, cpu, Options(), torch.contiguous_format)
 faults = []
 for _ in range(8):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from anyslice.cli.bench import bench
 from anyslice.cli.claims import claims, report
 from anyslice.cli.curves import curves
 from anyslice.cli.data import data
@@ -37,7 +36,6 @@ SECTIONS: dict[str, dict[click.Command, str]] = {
         status: "which trainings wait, run, are done or failed; time left",
         runs: "write the table of all trainings",
         estimate: "how long the trainings behind a figure take here",
-        bench: "training speed of networks on this machine",
     },
     "Predict": {
         predict: "say what is in images, within a budget",

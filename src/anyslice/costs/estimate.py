@@ -13,9 +13,9 @@ import torch
 
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale
-from anyslice.costs.bench import random_step
 from anyslice.costs.machine import device_name
 from anyslice.costs.macs import untrained
+from anyslice.costs.steps import random_step
 from anyslice.paths import dataset_of
 from anyslice.training.options import Options, make_deterministic
 

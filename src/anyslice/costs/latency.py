@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from anyslice.config.families import FAMILIES
-from anyslice.costs.bench import take_turns
 from anyslice.costs.machine import Machine
+from anyslice.costs.steps import take_turns
 from anyslice.errors import AnysliceError
 from anyslice.runtime import AnytimePredictor
 

@@ -3,7 +3,7 @@
 Where cuDNN may only choose among deterministic kernels, the gradients of 1x1 and of grouped
 convolutions in channels_last memory are several times as slow as the rest of a step. A 1x1
 convolution is a matrix product, for which cuBLAS is deterministic; and a grouped convolution of few
-channels is faster as an ordinary one whose weight holds zeros. `anyslice bench --device cuda`
+channels is faster as an ordinary one whose weight holds zeros. `benchmarks/gpu.py`
 measures what that brings.
 """
 

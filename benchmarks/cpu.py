@@ -1,5 +1,7 @@
 """Training speed of every network at its CIFAR size, in ratios to what this machine can do.
 
+    python benchmarks/cpu.py i-resnext --threads 1 --output results/bench.json
+
 Times are medians over rounds. What is compared (a network, a single ResNeXt of its size, the
 machine's matrix product, the network trained plainly) takes turns within a round, and a ratio is
 the median of the rounds' ratios, so that load from other users affects both sides of a ratio.
@@ -7,23 +9,24 @@ the median of the rounds' ratios, so that load from other users affects both sid
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+import click
 import torch
 from torch import Tensor
 
-from anyslice.config.scale import Recipe
+from anyslice.config.scale import Recipe, hyperparameters, load_scale
 from anyslice.costs.machine import this_machine
 from anyslice.costs.macs import forward_macs
+from anyslice.costs.steps import random_step, take_turns
+from anyslice.files import write_json
+from anyslice.memory import keep_freed_memory
 from anyslice.networks import AnytimeNetwork, build
-from anyslice.training.distributed import Processes
-from anyslice.training.loop import make_optimiser
 from anyslice.training.options import Options
-from anyslice.training.step import make_step
 
 BATCH = 64
 CLASSES = 10
@@ -99,29 +102,6 @@ class Speed:
     loss_difference: float
 
 
-def random_step(
-    network: AnytimeNetwork,
-    recipe: Recipe,
-    batch: int,
-    device: torch.device,
-    options: Options,
-    memory_format: torch.memory_format = torch.channels_last,
-) -> Callable[[], Tensor]:
-    """What trains a network by one step, on the same images in every call; it gives the K losses.
-
-    The network is moved to the device. The recipe gives the optimiser and the loss.
-    """
-    network = network.train().to(device).to(memory_format=memory_format)
-    optimiser = make_optimiser(network, recipe, device)
-    step = make_step(network, optimiser, recipe.loss, Processes(), options, device)
-    side = network.image_size
-    images = torch.randn(batch, network.image_channels, side, side, device=device)
-    images = images.contiguous(memory_format=memory_format)
-    counts = (network.classes,) if isinstance(network.classes, int) else network.classes
-    labels = torch.stack([torch.randint(count, (batch,), device=device) for count in counts])
-    return lambda: step(images, labels)
-
-
 def network_at_cifar_size(name: str, hyperparameters: Mapping[str, Any]) -> AnytimeNetwork:
     """A network of CLASSES classes for images of CIFAR's size, its weights always the same."""
     torch.manual_seed(0)
@@ -172,28 +152,6 @@ def measure(name: str, hyperparameters: Mapping[str, Any], rounds: int) -> Speed
     )
 
 
-def take_turns(
-    actions: Mapping[str, Callable[[], object]], rounds: int, *, warm: bool = False
-) -> dict[str, list[float]]:
-    """Seconds of each action, all of them once in every round.
-
-    Args:
-        actions: by name, in the order of their turns.
-        rounds: how often each is timed.
-        warm: call each action once, not timed, before it is timed. Without that, the first short
-            one after a long one finds the processor's caches full of other things.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for _ in range(rounds):
-        for name, action in actions.items():
-            if warm:
-                action()
-            start = time.perf_counter()
-            action()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
 def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
     """The median over rounds of what one action took, relative to another in the same round."""
     return median(one / other for one, other in zip(seconds, others, strict=True))
@@ -220,3 +178,43 @@ def as_line(name: str, speed: Speed) -> str:
         f"{name:16s}  {speed.images_per_second:8.1f}  {speed.gmacs_per_second:6.1f}"
         f"  {speed.matmul_share:9.1%}  {single:>15s}  {speed.plain_over_tuned:13.2f}"
     )
+
+
+def size_of(name: str, scale: str) -> tuple[str, dict[str, Any]]:
+    """The network and the hyper-parameters to time: of CIFAR_SIZES, or of a run of a scale."""
+    if "/" in name:
+        network = load_scale(scale).run(name).network
+        return network.name, hyperparameters(network)
+    if name not in CIFAR_SIZES:
+        raise click.UsageError(
+            f"no network {name!r} to time: choose from {', '.join(CIFAR_SIZES)}, or name a run of "
+            "the scale as <dataset>/<run>"
+        )
+    return CIFAR_SIZES[name]
+
+
+@click.command()
+@click.argument("networks", nargs=-1)
+@click.option("--scale", default="quick", help="Of runs that are named as <dataset>/<run>.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("results/bench.json"))
+@click.option("--rounds", default=5, help="How often each step is timed; medians count.")
+@click.option("--threads", type=int, help="CPU threads.  [default: all cores]")
+def main(
+    networks: tuple[str, ...], scale: str, output: Path, rounds: int, threads: int | None
+) -> None:
+    """Time training steps of NETWORKS (default: the paper's) at their CIFAR sizes."""
+    sizes = {name: size_of(name, scale) for name in networks or CIFAR_SIZES}
+    if threads:
+        torch.set_num_threads(threads)
+    keep_freed_memory()
+    speeds = {}
+    click.echo(this_machine())
+    click.echo(HEADER)
+    for name, size in sizes.items():
+        speeds[name] = measure(*size, rounds)
+        click.echo(as_line(name, speeds[name]))
+    write_json(output, as_json(speeds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 """Training speed on a GPU: milliseconds, kernels and memory of a step, in shares of its ceilings.
 
+    python benchmarks/gpu.py i-resnext --together --output results/bench-gpu.json
+
 The ceilings are measured on the same GPU: bytes a second of a large copy, and multiply-adds a
 second of a large float32 product.
 """
@@ -9,18 +11,21 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+import click
 import torch
+from cpu import BATCH, CIFAR_SIZES, network_at_cifar_size, new_step, size_of
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from anyslice.costs.bench import BATCH, network_at_cifar_size, new_step
 from anyslice.costs.macs import forward_macs
+from anyslice.files import write_json
 from anyslice.training.options import Options, make_deterministic
 
 CUDA = torch.device("cuda")
@@ -216,3 +221,31 @@ def as_line(name: str, speed: GpuSpeed) -> str:
         f"  {speed.nchw_ms:7.2f}  {speed.kernels:7d}  {speed.busy_share:4.0%}"
         f"  {speed.copy_share:7.0%}  {speed.product_share:10.0%}  {speed.memory_gb:4.1f}  {several}"
     )
+
+
+@click.command()
+@click.argument("networks", nargs=-1)
+@click.option("--scale", default="quick", help="Of runs that are named as <dataset>/<run>.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("results/bench-gpu.json"))
+@click.option("--together", is_flag=True, help="Also time 2 and 4 trainings at once.")
+def main(networks: tuple[str, ...], scale: str, output: Path, together: bool) -> None:
+    """Time training steps of NETWORKS (default: the paper's) at their CIFAR sizes on this GPU."""
+    sizes = {name: size_of(name, scale) for name in networks or CIFAR_SIZES}
+    gpu = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    ceiling = ceilings()
+    click.echo(
+        f"{gpu['gpu']}, torch {gpu['torch']}: copy {ceiling.copy / 1e12:.2f} TB/s, "
+        f"product {ceiling.product / 1e12:.1f} TMAC/s"
+    )
+    click.echo(HEADER)
+    speeds = {}
+    counts = SIDE_BY_SIDE if together else ()
+    for name, size in sizes.items():
+        speeds[name] = measure_on_gpu(*size, ceiling, counts)
+        click.echo(as_line(name, speeds[name]))
+        found = {"machine": gpu, "ceilings": asdict(ceiling)}
+        write_json(output, found | {"networks": {n: asdict(s) for n, s in speeds.items()}})
+
+
+if __name__ == "__main__":
+    main()
