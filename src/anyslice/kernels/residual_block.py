@@ -35,12 +35,14 @@ class Conv(NamedTuple):
         weight: (out, in / groups, kernel, kernel).
         groups: of inputs and outputs.
         prefixes: the j-th of so many equal parts of the outputs sees the first j parts of the
-            inputs only; beyond them the weight is 0 and has no gradient.
+            inputs only; beyond them the weight is 0, and no gradient of it is asked for.
+        blocks: (outputs, inputs) of the blocks along the diagonal; as with prefixes beyond them.
     """
 
     weight: Tensor
     groups: int = 1
     prefixes: int = 1
+    blocks: tuple[tuple[int, int], ...] = ()
 
 
 def norm_of(bn: nn.BatchNorm2d, width: int) -> Norm:
@@ -159,16 +161,17 @@ def _pointwise(conv: Conv) -> Pointwise:
     blocks = conv.weight.view(conv.groups, out // conv.groups, per_group).transpose(1, 2)
     dense = blocks[0] if conv.groups == 1 else torch.block_diag(*blocks)  # type: ignore[no-untyped-call]
     padded = F.pad(dense, (0, -out % LANES, 0, -inputs % LANES)).contiguous()
-    return Pointwise(padded, *_reach(out, inputs, conv.groups, conv.prefixes))
+    blocks_or_groups = conv.blocks or ((out // conv.groups, per_group),) * conv.groups
+    return Pointwise(padded, *_reach(blocks_or_groups, conv.prefixes))
 
 
 @functools.cache
-def _reach(out: int, inputs: int, groups: int, prefixes: int) -> tuple[Tensor, Tensor]:
+def _reach(blocks: tuple[tuple[int, int], ...], prefixes: int) -> tuple[Tensor, Tensor]:
     """The inputs that LANES outputs see, and the outputs that see LANES inputs."""
+    sees = torch.block_diag(*(torch.ones(block) for block in blocks)) > 0  # type: ignore[no-untyped-call]
+    out, inputs = sees.shape
     output, an_input = torch.arange(out)[:, None], torch.arange(inputs)
-    sees = (an_input * groups // inputs == output * groups // out) & (
-        an_input * prefixes // inputs <= output * prefixes // out
-    )
+    sees &= an_input * prefixes // inputs <= output * prefixes // out
     return _spans(sees), _spans(sees.t())
 
 

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from anyslice.config.families import check_network
 from anyslice.kernels import residual_block as fused
+from anyslice.networks import side_by_side
 from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
@@ -180,9 +181,13 @@ class IResNeXt(AnytimeNetwork):
     def passes(self, images: Tensor) -> Iterator[list[tuple[int, Logits]]]:
         """One group per sub-network, so that training needs the memory of one pass.
 
-        The stem runs once; its gradient is accumulated over the K passes.
+        The stem runs once; its gradient is accumulated over the K passes. Where sub-networks are
+        faster side by side, and small, they are one group.
         """
         x = self.stem(images)
+        if side_by_side.pays(self, x):
+            yield side_by_side.logits(self, x)
+            return
         leaf = x.detach().requires_grad_()
         for k in range(1, self.K + 1):
             yield [(k, self.logits(leaf, k))]
