@@ -222,7 +222,7 @@ def test_an_unknown_scale_stops_before_any_job(root):
     assert result.returncode != 0
     said = result.stdout + result.stderr
     assert "there is no scale 'papier'" in said
-    assert "choose from paper, quick" in said
+    assert "choose from paper, pilot, quick, study" in said
 
 
 @pytest.mark.perf
