@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import numba
@@ -37,7 +36,6 @@ _INTEGERS = (
     "times",  # pixels that are taken as one
     "room",  # numbers in the scratch memory of a part
     "x_row",  # numbers from pixel to pixel, where tensors need not be contiguous
-    "y_row",
     "g_row",
     "out_row",
 )
@@ -106,7 +104,6 @@ def run(
     function: Callable[[Any], None],
     numbers: Mapping[str, float],
     tensors: Mapping[str, Tensor],
-    rows: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> None:
     """Call a function in all threads with one task, whose parts they share.
 
@@ -114,19 +111,13 @@ def run(
         function: to be compiled; its argument is a pointer to the task.
         numbers: the task's integers and reals; what is not named is 0, as are the addresses.
         tensors: whose addresses the task holds, of one floating type.
-        rows: matrices whose rows may lie apart, by how much the task holds too.
 
     Raises:
         ValueError: if a tensor is not contiguous, or their types differ.
     """
-    for name, matrix in rows.items():
-        if matrix.stride(1) != 1:
-            raise ValueError(f"{name} with strides {matrix.stride()} must have rows of one piece")
     for name, tensor in tensors.items():
         if not tensor.is_contiguous():
             raise ValueError(f"{name} with strides {tensor.stride()} must be contiguous")
-    numbers = dict(numbers) | {f"{name}_row": matrix.stride(0) for name, matrix in rows.items()}
-    tensors = dict(tensors) | dict(rows)
     dtypes = {tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()}
     if len(dtypes) > 1:
         raise ValueError(f"tensors of different types, {dtypes}, must be of one")
