@@ -1,6 +1,7 @@
 """Each package that is used is declared, none else is, and the locked versions are in bounds."""
 
 import ast
+import itertools
 import re
 import sys
 import tomllib
@@ -36,6 +37,11 @@ def study(project):
     return names_of(project["project"]["optional-dependencies"]["study"])
 
 
+@pytest.fixture(scope="module")
+def cpu(project):
+    return names_of(project["project"]["optional-dependencies"]["cpu"])
+
+
 def names_of(requirements):
     return {canonicalize_name(Requirement(text).name) for text in requirements}
 
@@ -49,7 +55,7 @@ def imported(files):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {"anyslice"}
+    return names - sys.stdlib_module_names - {"anyslice", "anyslice_kernels"}
 
 
 def texts(root, name):
@@ -64,12 +70,17 @@ def distributions_of(files):
 
 
 def test_what_is_imported_is_declared_and_the_rest_is_used(root, runtime, study):
-    used = distributions_of((root / "src").rglob("*.py"))
+    used = distributions_of((root / "src/anyslice").rglob("*.py"))
     for package, (where, text) in NOT_IMPORTED.items():
         if text in texts(root, where):
             used.add(package)
     assert used == runtime | study
     assert not runtime & study
+
+
+def test_numba_is_needed_by_the_kernels_alone(root, cpu):
+    used = distributions_of((root / "src/anyslice_kernels").rglob("*.py"))
+    assert used - {"numpy", "torch"} == cpu
 
 
 def test_the_runtime_needs_only_what_is_always_installed(root, runtime):
@@ -83,9 +94,9 @@ def test_the_lock_has_a_version_in_bounds_of_all_that_is_declared(root, project)
     for line in lines:
         if found := re.match(r"([\w.-]+)==([\w.+]+)", line):
             locked.setdefault(canonicalize_name(found[1]), []).append(found[2])
-    study = project["project"]["optional-dependencies"]["study"]
-    everything = [*project["project"]["dependencies"], *study, *project["dependency-groups"]["dev"]]
-    for text in everything:
+    extras = project["project"]["optional-dependencies"].values()
+    groups = [project["project"]["dependencies"], *extras, project["dependency-groups"]["dev"]]
+    for text in itertools.chain(*groups):
         requirement = Requirement(text)
         versions = locked.get(canonicalize_name(requirement.name), [])
         assert versions, f"{text} is not in requirements.lock: make lock"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from anyslice.kernels import residual_block as fused
 from anyslice.networks import build
 from anyslice.networks.is_resnext import SparseBlock
 from anyslice.networks.resnext import Block
 from anyslice.training.loss import joint_backward
+from anyslice_kernels import residual_block as fused
 
 BATCH, SIDE = 3, 5
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from anyslice.kernels.growth import Grown
+from anyslice_kernels.growth import Grown
 
 WIDTHS = (5, 4, 7)
 """Channels of the first features, and of those appended."""

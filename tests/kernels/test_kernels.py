@@ -9,9 +9,9 @@ import torch
 from numba.core.caching import CompileResultCacheImpl
 from torch.nn import functional as F
 
-from anyslice.kernels import grouped, norm, pointwise, threads
-from anyslice.kernels import residual_block as fused
-from anyslice.kernels.data import Normalised, Pointwise, Upstream
+from anyslice_kernels import grouped, norm, pointwise, threads
+from anyslice_kernels import residual_block as fused
+from anyslice_kernels.data import Normalised, Pointwise, Upstream
 
 SHAPES = [(8, 16, 16, 16), (3, 5, 7, 32), (1, 3, 3, 16), (20, 1, 9, 48)]
 """(N, H, W, C): as many tiles and rows as fit, and sizes with rests."""
@@ -179,7 +179,7 @@ def test_functions_of_others_are_kept_elsewhere():
 
 MEANS = """
 import sys, torch
-from anyslice.kernels import norm
+from anyslice_kernels import norm
 for name in sys.argv[1:]:
     x = torch.arange(960, dtype=getattr(torch, name)).view(2, 3, 5, 32)
     assert torch.equal(norm.moments(x).means, x.mean((1, 2)))

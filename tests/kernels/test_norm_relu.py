@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from anyslice.kernels import norm_relu as fused
 from anyslice.networks.norm import bn_relu
+from anyslice_kernels import norm_relu as fused
 
 WIDTHS = [3, 6, 16, 22, 71]
 CHANNELS_LAST = torch.channels_last

@@ -9,13 +9,13 @@ import torch
 from families import small, total
 from torch.nn import functional as F
 
-from anyslice.kernels import norm_relu as fused
 from anyslice.memory import keep_freed_memory
 from anyslice.networks import build
 from anyslice.networks.grid import IMAGE, DenseCell
 from anyslice.networks.heads import Head
 from anyslice.networks.msdnet import OriginalHead
 from anyslice.networks.stem import downscale
+from anyslice_kernels import norm_relu as fused
 
 MSDNET = {"K": 10, "base": 4, "step": 2, "channels": 16, "growth": 6}
 MSDNET |= {"growth_factors": (1, 2, 4), "bottleneck_factors": (1, 2, 4)}

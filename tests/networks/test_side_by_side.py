@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from anyslice.kernels import residual_block as fused
 from anyslice.networks import build, side_by_side
 from anyslice.training.loss import joint_backward
+from anyslice_kernels import residual_block as fused
 
 
 @pytest.fixture(autouse=True)

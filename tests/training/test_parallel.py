@@ -29,10 +29,10 @@ from anyslice.jobs import launch
 from anyslice.jobs.inputs import label_levels_of
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 from anyslice.jobs.train import choose_device, run_training
-from anyslice.kernels import residual_block as fused
 from anyslice.training import distributed
 from anyslice.training.distributed import GlobalBatchNorm, processes_of_torchrun
 from anyslice.training.loop import train
+from anyslice_kernels import residual_block as fused
 
 CPU = torch.device("cpu")
 

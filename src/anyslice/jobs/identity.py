@@ -23,9 +23,11 @@ from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256, write_json
 
 PACKAGE = Path(__file__).parent.parent
-ROOMS = ("datasets", "kernels", "networks", "training")
-"""Folders whose code determines a training's bytes. What a run imports from elsewhere (parameters,
-messages, paths) reaches them by values, and these are part of the identity."""
+ROOMS = ("datasets", "networks", "training")
+KERNELS = "anyslice_kernels"
+"""The folders of the package, and the package beside it, whose code determines a training's bytes.
+What a run imports from elsewhere (parameters, messages, paths) reaches them by values, and these
+are part of the identity."""
 
 LOOP = "training/loop.py"
 EQUAL_CODE = Path("params/equal-code.json")
@@ -112,7 +114,7 @@ def code_of(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
 
     Args:
         roots: names as `file_of` takes them; what they import, at once or later, is followed: of
-            the package what is in ROOMS, of a module outside it what lies beside it.
+            the package what is in ROOMS, KERNELS, of a module outside it what lies beside it.
         package: the package's folder.
     """
     found: dict[str, str] = {}
@@ -195,15 +197,16 @@ def _as_json(value: Any) -> Any:
 
 
 def imports_of(file: Path, package: Path) -> list[str]:
-    """The files in ROOMS that a file imports, relative to the package."""
+    """The files in ROOMS or KERNELS that a file imports, relative to the package."""
     modules = _imported(file, package=None)
-    names = [module.split(".")[1:] for module in modules if module.startswith(f"{package.name}.")]
-    candidates = [
-        "/".join(parts) + ending
-        for parts in names
-        if parts and parts[0] in ROOMS
-        for ending in (".py", "/__init__.py")
-    ]
+    names = []
+    for module in modules:
+        top, *rest = module.split(".")
+        if top == package.name and rest and rest[0] in ROOMS:
+            names.append("/".join(rest))
+        elif top == KERNELS:
+            names.append("/".join(["..", top, *rest]))
+    candidates = [name + ending for name in names for ending in (".py", "/__init__.py")]
     return [name for name in candidates if (package / name).is_file()]
 
 

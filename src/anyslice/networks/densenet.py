@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from anyslice.config.families import check_network
-from anyslice.kernels.growth import Grown
-from anyslice.kernels.norm_relu import applies
 from anyslice.networks.base import Logits
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import bn_relu
+from anyslice_kernels.growth import Grown
+from anyslice_kernels.norm_relu import applies
 
 STAGES = 3
 BOTTLENECK = 4

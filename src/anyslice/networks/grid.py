@@ -9,8 +9,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from anyslice.kernels.growth import Grown
 from anyslice.networks.norm import bn_relu
+from anyslice_kernels.growth import Grown
 
 
 class Cell(NamedTuple):

@@ -29,10 +29,10 @@ from typing import Any, Literal, cast
 from torch import Tensor, nn
 
 from anyslice.config.families import LARGEST_SMALL_IMAGE, check_network
-from anyslice.kernels.norm_relu import applies
 from anyslice.networks.base import AnytimeNetwork, Logits
 from anyslice.networks.grid import IMAGE, Bottleneck, Cell, ConvNormReLU, DenseCell, Grid
 from anyslice.networks.heads import Head, global_average, make_head
+from anyslice_kernels.norm_relu import applies
 
 StepMode = Literal["even", "growing"]
 Prune = Literal["max", "min"]

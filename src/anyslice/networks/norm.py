@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.kernels import norm_relu as fused
+from anyslice_kernels import norm_relu as fused
 
 
 def bn_relu(features: Tensor, bn: nn.BatchNorm2d) -> Tensor:

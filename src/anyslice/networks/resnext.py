@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anyslice.config.families import check_network
-from anyslice.kernels import residual_block as fused
 from anyslice.networks import side_by_side
 from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Stages, Stem, downscale
+from anyslice_kernels import residual_block as fused
 
 BatchNorm = Literal["independent", "shared"]
 

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.kernels import residual_block as fused
-from anyslice.kernels.data import Norm
 from anyslice.networks.base import Logits
+from anyslice_kernels import residual_block as fused
+from anyslice_kernels.data import Norm
 
 if TYPE_CHECKING:
     from anyslice.networks.resnext import Block, IResNeXt

@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from anyslice.kernels.data import LANES
+from anyslice_kernels.data import LANES
 
 _INT = ir.IntType(64)
 

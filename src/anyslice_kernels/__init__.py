@@ -1,4 +1,7 @@
-"""Kernels for training residual blocks on CPUs, compiled by Numba for the CPU at hand.
+"""Kernels for training the networks of anyslice on CPUs, compiled by Numba for the CPU at hand.
+
+Networks use residual_block.py, norm_relu.py and growth.py, each of which says when it pays; without
+Numba they never do, and the plain modules of PyTorch compute the same.
 
 A block of the ResNeXt family is memory-bound when BN, ReLU, convolutions and the sum each read and
 write all features. Here one pass over the memory does
@@ -9,7 +12,7 @@ write all features. Here one pass over the memory does
 
 What lies between x and y exists only in tiles that fit the caches next to the core.
 
-    data.py                     what the kernels take and return
+    data.py                     what the kernels take and return, and when they are usable
     pointwise.py, grouped.py    the passes of 1x1 and of grouped 3x3 convolutions
     norm.py                     what BN needs between them
     norm_relu.py, rows.py       BN and ReLU alone, at any width

@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import carray, njit
 
-from anyslice.kernels.elementwise import (
+from anyslice_kernels.elementwise import (
     activate,
     copy,
     distances,
@@ -14,7 +14,7 @@ from anyslice.kernels.elementwise import (
     through_relu,
     upstream,
 )
-from anyslice.kernels.threads import pointer_to
+from anyslice_kernels.threads import pointer_to
 
 PARTS = 16
 """Parts the images are cut into at most: enough for all threads, each large beside a call."""

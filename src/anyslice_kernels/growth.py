@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from anyslice.kernels.data import Norm
-from anyslice.kernels.norm_relu import norm_of
+from anyslice_kernels.data import Norm
+from anyslice_kernels.norm_relu import norm_of
 
 
 class Buffer:
@@ -126,7 +126,7 @@ class _Append(torch.autograd.Function):
 class _AppendNormReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *arguments: Any) -> Tensor:
-        from anyslice.kernels import rows  # takes half a second, needed in training only
+        from anyslice_kernels import rows  # takes half a second, needed in training only
 
         _weight, _bias, _token, buffer, start, norm = arguments
         ctx.buffer, ctx.slice, ctx.shape = buffer, slice(start, start + x.shape[1]), x.shape
@@ -137,7 +137,7 @@ class _AppendNormReLU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor | None, ...]:
-        from anyslice.kernels import rows
+        from anyslice_kernels import rows
 
         g = ctx.buffer.gradients()[:, ctx.slice]
         of_x, *affine = rows.norm_relu_backward(g, ctx.activated)
@@ -162,7 +162,7 @@ class _Read(torch.autograd.Function):
 class _ReadNormReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, _token: Tensor, *arguments: Any) -> Tensor:
-        from anyslice.kernels import rows
+        from anyslice_kernels import rows
 
         _weight, _bias, buffer, width, norm = arguments
         x = buffer.features[:, :width]
@@ -173,7 +173,7 @@ class _ReadNormReLU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        from anyslice.kernels import rows
+        from anyslice_kernels import rows
 
         width = ctx.activated.x.shape[1]
         into = ctx.buffer.gradients()[:, :width]
@@ -191,7 +191,7 @@ class _ReadConv(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        from anyslice.kernels import rows
+        from anyslice_kernels import rows
 
         (weight,) = ctx.saved_tensors
         matrix = rows.rows(g)

@@ -19,9 +19,9 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from anyslice.kernels.data import LANES, Norm
-from anyslice.kernels.elementwise import norm_relu_gradient, sums_through_relu
-from anyslice.kernels.parts import (
+from anyslice_kernels.data import LANES, Norm
+from anyslice_kernels.elementwise import norm_relu_gradient, sums_through_relu
+from anyslice_kernels.parts import (
     PARTS,
     TILE,
     activate_tile,
@@ -34,7 +34,7 @@ from anyslice.kernels.parts import (
     to_moments,
     vector_at,
 )
-from anyslice.kernels.threads import call, is_mine, parts_taken, task_at, wait
+from anyslice_kernels.threads import call, is_mine, parts_taken, task_at, wait
 
 SCALE, SHIFT, MEAN, INVERSE = range(4)
 """Rows of `Activated.statistics`; the inverse is 1 / standard deviation."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from anyslice.kernels.data import GROUP_WIDTHS, HALF, PIXELS, ROWS
-from anyslice.kernels.vectors import Vectors, integer, vector_function
+from anyslice_kernels.data import GROUP_WIDTHS, HALF, PIXELS, ROWS
+from anyslice_kernels.vectors import Vectors, integer, vector_function
 
 INPUTS = 4
 """Inputs of a group whose weight gradients are kept in registers at a time, 3 for each."""

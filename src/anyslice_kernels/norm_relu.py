@@ -7,35 +7,21 @@ direction takes two passes: one for the sums that BN needs, one for the result.
 
 from __future__ import annotations
 
-import os
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.overrides import has_torch_function
 
-from anyslice.kernels.data import Norm
+from anyslice_kernels.data import Norm, usable
 
 SMALLEST = 1 << 12
 """Elements of x up to which the plain modules are faster: there the calls count, not memory."""
 
 
 def applies(x: Tensor, *, training: bool) -> bool:
-    """Whether there are kernels for training on x, and it is so large that they pay.
-
-    Not in reduced precision, for which there are no kernels, nor while someone overrides torch's
-    functions, as training in several processes does for BN. NUMBA_DISABLE_JIT switches it off too.
-    """
-    return (
-        training
-        and x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and x.numel() > SMALLEST
-        and not has_torch_function((x,))
-        and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
-    )
+    """Whether there are kernels for training on x, and it is so large that they pay."""
+    return usable(x, training=training) and x.numel() > SMALLEST
 
 
 def pays(x: Tensor, *, training: bool) -> bool:
@@ -64,7 +50,7 @@ class _NormReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, _weight: Tensor, _bias: Tensor, norm: Norm) -> Tensor:
         # Importing takes half a second, which whoever does not train need not wait.
-        from anyslice.kernels import rows
+        from anyslice_kernels import rows
 
         x = rows.rows(features)
         y = x.new_empty(x.shape)
@@ -75,7 +61,7 @@ class _NormReLU(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from anyslice.kernels import rows
+        from anyslice_kernels import rows
 
         (x,) = ctx.saved_tensors
         gradient, *affine = rows.norm_relu_backward(rows.rows(grad), ctx.activated._replace(x=x))

@@ -8,8 +8,8 @@ import torch
 from numba import carray, njit
 from torch import Tensor
 
-from anyslice.kernels import threads
-from anyslice.kernels.data import (
+from anyslice_kernels import threads
+from anyslice_kernels.data import (
     HALF,
     LANES,
     ROWS,
@@ -19,8 +19,8 @@ from anyslice.kernels.data import (
     Pointwise,
     Upstream,
 )
-from anyslice.kernels.norm import room_for_moments, sizes_of
-from anyslice.kernels.parts import (
+from anyslice_kernels.norm import room_for_moments, sizes_of
+from anyslice_kernels.parts import (
     TILE,
     activate_tile,
     at,
@@ -38,13 +38,13 @@ from anyslice.kernels.parts import (
     upstream_tile,
     vector_at,
 )
-from anyslice.kernels.products import (
+from anyslice_kernels.products import (
     product,
     product_of_half,
     product_of_half_the_rows,
     product_of_row,
 )
-from anyslice.kernels.threads import parts_taken, pointer_to, task_at
+from anyslice_kernels.threads import parts_taken, pointer_to, task_at
 
 
 def forward(x: Tensor, norm: Normalised, conv: Pointwise) -> tuple[Tensor, Moments]:

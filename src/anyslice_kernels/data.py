@@ -1,10 +1,15 @@
-"""What the kernels take and return; without Numba, which takes half a second to load."""
+"""What the kernels take and return, and when; without Numba, which takes half a second to load."""
 
 from __future__ import annotations
 
+import os
+from functools import cache
+from importlib.util import find_spec
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.overrides import has_torch_function
 
 LANES = 16
 """Channels in a vector: a register of AVX-512, two of AVX2, four of NEON, in float32."""
@@ -114,3 +119,25 @@ class Upstream(NamedTuple):
     gain: Tensor
     slope: Tensor
     offset: Tensor
+
+
+@cache
+def _installed() -> bool:
+    return find_spec("numba") is not None
+
+
+def usable(x: Tensor, *, training: bool) -> bool:
+    """Whether there are kernels for training on x.
+
+    Not in reduced precision, for which there are none, nor while someone overrides torch's
+    functions, as training in several processes does for BN. NUMBA_DISABLE_JIT switches them off.
+    """
+    return (
+        training
+        and x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled("cpu")
+        and not has_torch_function((x,))
+        and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+        and _installed()
+    )

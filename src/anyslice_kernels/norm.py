@@ -9,10 +9,10 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from anyslice.kernels import threads
-from anyslice.kernels.data import Found, Moments, Norm, Normalised, Upstream
-from anyslice.kernels.elementwise import upstream
-from anyslice.kernels.parts import (
+from anyslice_kernels import threads
+from anyslice_kernels.data import Found, Moments, Norm, Normalised, Upstream
+from anyslice_kernels.elementwise import upstream
+from anyslice_kernels.parts import (
     PARTS,
     TILE,
     at,
@@ -25,7 +25,7 @@ from anyslice.kernels.parts import (
     to_moments,
     vector_at,
 )
-from anyslice.kernels.threads import parts_taken, task_at
+from anyslice_kernels.threads import parts_taken, task_at
 
 
 def sizes_of(x: Tensor, **others: int) -> dict[str, int]:

@@ -4,7 +4,7 @@
 
 It computes what the plain modules compute, in a fraction of their passes over memory: one for each
 convolution with the BN and ReLU before it, forward and back, one for the moments of x and one for
-its gradient (`cpu`). Only x, a = conv1(...) and b = conv2(...) are kept for the backward pass.
+its gradient. Only x, a = conv1(...) and b = conv2(...) are kept for the backward pass.
 
 Everything else (GPUs, eval mode, tensors that are not channels_last, widths that do not fill
 vectors) takes the plain modules.
@@ -13,16 +13,14 @@ vectors) takes the plain modules.
 from __future__ import annotations
 
 import functools
-import os
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.overrides import has_torch_function
 
-from anyslice.kernels.data import GROUP_WIDTHS, HALF, LANES, Grouped, Norm, Pointwise
+from anyslice_kernels.data import GROUP_WIDTHS, HALF, LANES, Grouped, Norm, Pointwise, usable
 
 SMALLEST = 1 << 17
 """Elements of x below which the plain modules are as fast: there the calls count, not memory."""
@@ -59,25 +57,17 @@ def norm_of(bn: nn.BatchNorm2d, width: int) -> Norm:
 def pays(x: Tensor, group_width: int, *, training: bool) -> bool:
     """Whether `residual_block` is both applicable to x and faster than the plain modules.
 
-    Not in reduced precision, for which there are no kernels, nor while someone overrides torch's
-    functions, as training in several processes does for BN. NUMBA_DISABLE_JIT switches it off too.
-
     Args:
         x: the block's input.
         group_width: channels of a group of conv2.
         training: whether the block is in training mode.
     """
     return (
-        training
-        and x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
+        usable(x, training=training)
         and x.numel() >= SMALLEST
         and x.shape[1] % LANES == 0
         and group_width in GROUP_WIDTHS
         and x.is_contiguous(memory_format=torch.channels_last)
-        and not has_torch_function((x,))
-        and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
     )
 
 
@@ -107,8 +97,8 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, *arguments: Any) -> Tensor:
         # Importing takes half a second, which whoever does not train need not wait.
-        from anyslice.kernels import grouped, pointwise
-        from anyslice.kernels.norm import moments, normalise
+        from anyslice_kernels import grouped, pointwise
+        from anyslice_kernels.norm import moments, normalise
 
         convs, norms = arguments[-2:]
         conv1, conv2, conv3 = _pointwise(convs[0]), _grouped(convs[1]), _pointwise(convs[2])
@@ -128,8 +118,8 @@ class _Block(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        from anyslice.kernels import grouped, pointwise
-        from anyslice.kernels.norm import add_residual, upstream_of
+        from anyslice_kernels import grouped, pointwise
+        from anyslice_kernels.norm import add_residual, upstream_of
 
         x, a, b = ctx.saved_tensors
         norm1, conv1, norm2, conv2, norm3, conv3 = ctx.layers

@@ -12,8 +12,8 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from anyslice.kernels import threads
-from anyslice.kernels.data import (
+from anyslice_kernels import threads
+from anyslice_kernels.data import (
     HALF,
     LANES,
     PIXELS,
@@ -23,9 +23,9 @@ from anyslice.kernels.data import (
     Normalised,
     Upstream,
 )
-from anyslice.kernels.elementwise import activate, fetch, through_relu, upstream
-from anyslice.kernels.norm import room_for_moments, sizes_of
-from anyslice.kernels.parts import (
+from anyslice_kernels.elementwise import activate, fetch, through_relu, upstream
+from anyslice_kernels.norm import room_for_moments, sizes_of
+from anyslice_kernels.parts import (
     TILE,
     at,
     images_of,
@@ -37,14 +37,14 @@ from anyslice.kernels.parts import (
     to_moments,
     vector_at,
 )
-from anyslice.kernels.products import (
+from anyslice_kernels.products import (
     grouped,
     grouped_at_one,
     grouped_half,
     grouped_weight,
     grouped_weight_half,
 )
-from anyslice.kernels.threads import parts_taken, task_at
+from anyslice_kernels.threads import parts_taken, task_at
 
 ROWS_KEPT = 4
 

@@ -7,7 +7,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from anyslice.kernels.vectors import Vectors, columns, vector_function
+from anyslice_kernels.vectors import Vectors, columns, vector_function
 
 
 def _fetch(emit: Vectors, address: Any, step: Any, count: Any) -> None:
