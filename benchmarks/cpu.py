@@ -19,7 +19,7 @@ import click
 import torch
 from torch import Tensor
 
-from anyslice.config.scale import Recipe, hyperparameters, load_scale
+from anyslice.config.scale import Recipe, load_scale
 from anyslice.costs.machine import this_machine
 from anyslice.costs.macs import forward_macs
 from anyslice.costs.steps import random_step, take_turns
@@ -183,8 +183,8 @@ def as_line(name: str, speed: Speed) -> str:
 def size_of(name: str, scale: str) -> tuple[str, dict[str, Any]]:
     """The network and the hyper-parameters to time: of CIFAR_SIZES, or of a run of a scale."""
     if "/" in name:
-        network = load_scale(scale).run(name).network
-        return network.name, hyperparameters(network)
+        letters = asdict(load_scale(scale).run(name).network)
+        return letters.pop("name"), letters
     if name not in CIFAR_SIZES:
         raise click.UsageError(
             f"no network {name!r} to time: choose from {', '.join(CIFAR_SIZES)}, or name a run of "

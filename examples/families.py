@@ -13,7 +13,13 @@ from anyslice.config.family import Family
 
 @dataclass(frozen=True)
 class SlimmableResNetParams(NetworkParams):
-    """Hyper-parameters, number of sub-networks, and the rules that a scale is checked against."""
+    """Hyper-parameters, number of sub-networks, and the rules that a scale is checked against.
+
+    Attributes:
+        depth: number of layers with weights, 6 n + 2.
+        width: channels at the first stage of the full network.
+        K: number of widths.
+    """
 
     depth: Positive
     width: Positive

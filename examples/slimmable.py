@@ -6,14 +6,15 @@ classifier of its own; the convolutions are slices of one weight.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
+from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, Task
 from anyslice.networks.heads import LinearHead, make_head
+from examples.families import SlimmableResNetParams
 
 Widths = tuple[int, ...]
 """Channels of sub-network 1 ... K."""
@@ -54,31 +55,14 @@ class Block(nn.Module):
 
 
 class SlimmableResNet(AnytimeNetwork):
-    """ResNet for small images of depth 6 n + 2 in K widths.
+    """ResNet for small images in K widths."""
 
-    Args:
-        depth: number of layers with weights.
-        width: channels at the first stage of the full network, a multiple of K.
-        K: number of widths.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-    """
-
-    def __init__(
-        self,
-        *,
-        depth: int,
-        width: int,
-        K: int,
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
-        self.depth, self.width = depth, width
+    def __init__(self, params: SlimmableResNetParams, task: Task) -> None:
+        super().__init__(params.K, task)
+        self.params = params
+        depth, width, K = params.depth, params.width, params.K
         widths = [tuple((width << stage) * k // K for k in range(1, K + 1)) for stage in range(3)]
-        self.stem = Layer((image_channels,) * K, widths[0])
+        self.stem = Layer((task.image_channels,) * K, widths[0])
         n = (depth - 2) // 6
         stages = [[widths[max(0, s - 1)], *[widths[s]] * n] for s in range(3)]
         self.blocks = nn.ModuleList(
@@ -86,7 +70,7 @@ class SlimmableResNet(AnytimeNetwork):
             for s in range(3)
             for i in range(n)
         )
-        self.heads = nn.ModuleList(make_head(of_k, self.classes, LinearHead) for of_k in widths[2])
+        self.heads = nn.ModuleList(make_head(of_k, task.classes, LinearHead) for of_k in widths[2])
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K widths, thinnest first."""
@@ -103,14 +87,8 @@ class SlimmableResNet(AnytimeNetwork):
     def subnetwork(self, k: int) -> nn.Module:
         """A ResNet of one width with copies of what width k uses."""
         self.check_k(k)
-        thin = SlimmableResNet(
-            depth=self.depth,
-            width=self.width * k // self.K,
-            K=1,
-            classes=self.classes,
-            image_size=self.image_size,
-            image_channels=self.image_channels,
-        )
+        width = self.params.width * k // self.K
+        thin = SlimmableResNet(replace(self.params, width=width, K=1), self.task)
         with torch.no_grad():
             for mine, its in zip(self.layers(), thin.layers(), strict=True):
                 its.conv.weight.copy_(mine.weight(k))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from anyslice.config.checked_yaml import check
 from anyslice.config.families import FAMILIES, Family, ResNetParams, labelled
-from anyslice.config.scale import hyperparameters, load_scale
-from anyslice.networks import build
+from anyslice.config.scale import load_scale
+from anyslice.networks import Task, make
 
 
 @pytest.mark.parametrize("missing", ["label", "colour", "marker"])
@@ -36,7 +36,7 @@ def test_tables_name_a_family_by_its_label():
 def test_hyperparameters_know_the_number_of_subnetworks(root):
     runs = load_scale("quick", root / "params").datasets["fashion-mnist-quick"].runs
     for run in runs.values():
-        network = build(run.network.name, classes=10, image_size=16, **hyperparameters(run.network))
+        network = make(run.network, Task(10, 16))
         assert network.K == run.network.subnetworks
 
 
@@ -61,11 +61,7 @@ HYPERPARAMETERS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "growth": st.integers(1, 6),
         "growth_factors": FACTORS,
         "bottleneck_factors": FACTORS,
-        "step_mode": st.sampled_from(["even", "growing"]),
-        "prune": st.sampled_from(["max", "min"]),
-        "reduction": st.sampled_from([0.0, 0.05, 0.3, 0.5]),
         "head": st.sampled_from(["one-layer", "original"]),
-        "lazy": st.booleans(),
     },
     "resnet": {"depth": st.integers(7, 15), "width": st.integers(1, 4)},
     "densenet-bc": {
@@ -85,13 +81,13 @@ def test_what_a_scale_may_list_can_be_built_and_run(name, data):
     drawn = data.draw(st.fixed_dictionaries(HYPERPARAMETERS[name]))
     image_size = data.draw(st.sampled_from([3, 4, 7, 16, 64, 65, 96]))
     params = check(FAMILIES[name].params, {"name": name} | drawn, name)
-    sizes = {"classes": 5, "image_size": image_size, "image_channels": 1}
+    task = Task(5, image_size, image_channels=1)
     if list(params.problems(image_size)):
         with pytest.raises(ValueError, match=r"^network "):
-            build(name, **sizes, **hyperparameters(params))
+            make(params, task)
         return
     with torch.device("meta"):
-        network = build(name, **sizes, **hyperparameters(params))
+        network = make(params, task)
         logits = network(torch.zeros(2, 1, image_size, image_size))
     assert [of_k.shape for of_k in logits] == [(2, 5)] * params.subnetworks
 

@@ -23,9 +23,9 @@ from NAME_part import width
 from anyslice.networks.fixed import FixedBudgetNetwork
 
 class Net(FixedBudgetNetwork):
-    def __init__(self, *, depth, classes, image_size, image_channels):
-        super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
-        self.fc = nn.Linear(image_channels, classes)
+    def __init__(self, params, task):
+        super().__init__(task)
+        self.fc = nn.Linear(task.image_channels, task.classes)
 
     def logits(self, images):
         return self.fc(images.mean((2, 3)))

@@ -1,7 +1,7 @@
 """Counting operations: simple modules by hand, the paper's networks against known numbers."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import yaml
 from torch import nn
 
 from anyslice.config.families import TorchvisionParams
-from anyslice.config.scale import hyperparameters, load_scale
+from anyslice.config.scale import load_scale
 from anyslice.costs.macs import Cost, cost_of, count, cumulative_macs, training_passes
 from anyslice.networks import build
 
@@ -95,7 +95,7 @@ def paper_runs():
 def test_the_paper_scale_costs_what_is_on_record(dataset, name, network):
     if isinstance(network, TorchvisionParams):
         network = replace(network, weights=None)  # released ones would be downloaded
-    named = {"name": network.name} | hyperparameters(network)
+    named = asdict(network)
     costs = cost_of_known(json.dumps(named, sort_keys=True), dataset)
     record = {"macs": [c.macs for c in costs], "params": [c.params for c in costs]}
     assert KNOWN["paper scale"].get(dataset, {}).get(name) == record, (

@@ -98,9 +98,9 @@ def network_of(name: str) -> AnytimeNetwork:
 def batch_of(network: AnytimeNetwork, seed: int, count: int) -> tuple[Tensor, Tensor]:
     """Random images and labels (D, N)."""
     generator = torch.Generator().manual_seed(seed)
-    size, channels = network.image_size, network.image_channels
-    images = torch.randn(count, channels, size, size, generator=generator)
-    classes = [network.classes] if isinstance(network.classes, int) else network.classes
+    task = network.task
+    images = torch.randn(count, task.image_channels, *[task.image_size] * 2, generator=generator)
+    classes = [task.classes] if isinstance(task.classes, int) else task.classes
     labels = [torch.randint(n, (count,), generator=generator) for n in classes]
     return images, torch.stack(labels)
 

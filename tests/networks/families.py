@@ -26,9 +26,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "shallow-resnext": ("shallow-resnext", RESNEXT | {"L": 6}),
     "shallow-resnext, one alone": ("shallow-resnext", RESNEXT | {"only": 1}),
     "msdnet": ("msdnet", MSDNET),
-    "msdnet, lazy": ("msdnet", MSDNET | {"lazy": True}),
     "msdnet, original heads": ("msdnet", MSDNET | {"head": "original"}),
-    "msdnet, min": ("msdnet", MSDNET | {"prune": "min", "step_mode": "growing"}),
     "resnet": ("resnet", {"depth": 14, "width": 4}),
     "densenet-bc": ("densenet-bc", {"depth": 16, "growth": 4}),
 }
@@ -46,9 +44,9 @@ def small(name: str, *, classes: Any = 5, image_size: int = 12, **changes: Any) 
 
 def images(network: AnytimeNetwork, count: int = 4, seed: int = 1) -> Tensor:
     """Random images that fit a network."""
-    side = network.image_size
+    side = network.task.image_size
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(count, network.image_channels, side, side, generator=generator)
+    return torch.randn(count, network.task.image_channels, side, side, generator=generator)
 
 
 def trained_a_little(network: AnytimeNetwork) -> AnytimeNetwork:

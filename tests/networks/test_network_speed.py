@@ -115,7 +115,7 @@ def plainly(network, images):
 # The numbers
 
 
-NAMES = ["msdnet", "msdnet, original heads", "msdnet, min"]
+NAMES = ["msdnet", "msdnet, original heads"]
 NAMES += ["shallow-resnext", "resnet", "densenet-bc"]
 
 

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from anyslice.config.families import IResNeXtParams, ISResNeXtParams
-from anyslice.config.scale import hyperparameters
 from anyslice.jobs.results import branch_norms, lost_later
-from anyslice.networks import build
+from anyslice.networks import Task, make
 
 
 def test_an_image_is_lost_if_any_larger_sub_network_has_it_wrong():
@@ -17,7 +16,7 @@ def test_an_image_is_lost_if_any_larger_sub_network_has_it_wrong():
 @pytest.mark.parametrize("image_size", [32, 96])
 def test_the_branches_of_every_block_are_measured_in_the_order_of_the_blocks(image_size):
     params = IResNeXtParams(name="i-resnext", L=12, W=8, B=2, C=4, K=2)
-    network = build("i-resnext", classes=10, image_size=image_size, **hyperparameters(params))
+    network = make(params, Task(10, image_size))
     blocks = [block for stage in network.blocks() for block in stage]
     for number, block in enumerate(blocks, start=1):
         width = block.conv3.in_channels // 4
@@ -31,5 +30,5 @@ def test_the_branches_of_every_block_are_measured_in_the_order_of_the_blocks(ima
 
 def test_networks_without_branches_side_by_side_have_none():
     params = ISResNeXtParams(name="is-resnext", L=3, W=8, B=2, C=4, K=2)
-    network = build("is-resnext", classes=10, image_size=32, **hyperparameters(params))
+    network = make(params, Task(10, 32))
     assert branch_norms(network.state_dict(), params) == []

@@ -19,7 +19,6 @@ from anyslice.config.checked_yaml import (
     ParameterError,
     Positive,
     check,
-    raise_problems,
 )
 from anyslice.config.family import Family, Table
 
@@ -73,7 +72,7 @@ class NetworkParams:
 
 @dataclass(frozen=True, config=STRICT)
 class BranchedParams(NetworkParams):
-    """L residual blocks of width W, with C branches of bottleneck B."""
+    """L residual blocks with C branches; W and B are the widths of the first stage."""
 
     L: Positive
     W: Positive
@@ -119,7 +118,11 @@ class ThinParams(BranchedParams):
 
 @dataclass(frozen=True, config=STRICT)
 class IResNeXtParams(ThinParams):
-    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks."""
+    """I-ResNeXt (Section 3.1): ResNeXt with K thin sub-networks.
+
+    Attributes:
+        batch_norm: layers for each sub-network, or one "shared" by all (Figure 3a).
+    """
 
     name: Literal["i-resnext"]
     batch_norm: Literal["independent", "shared"] = "independent"
@@ -178,7 +181,16 @@ class ShallowResNeXtParams(BranchedParams):
 
 @dataclass(frozen=True, config=STRICT)
 class MSDNetParams(NetworkParams):
-    """MSDNet (Huang et al., 2018); the hyper-parameters are explained at `networks.msdnet`."""
+    """MSDNet (Huang et al., 2018): K exits, the first after `base` layers, the others `step` later.
+
+    Attributes:
+        channels: width of the first column.
+        growth: channels each layer adds.
+        growth_factors: by how much width and growth are multiplied at each scale; their number is
+            the number of scales.
+        bottleneck_factors: width of a 1x1 bottleneck over the channels it leads to, for each scale.
+        head: the paper's "one-layer" head, or the "original" one.
+    """
 
     name: Literal["msdnet"]
     K: Positive
@@ -188,11 +200,7 @@ class MSDNetParams(NetworkParams):
     growth: Positive
     growth_factors: tuple[Positive, ...]
     bottleneck_factors: tuple[Positive, ...]
-    step_mode: Literal["even", "growing"] = "even"
-    prune: Literal["max", "min"] = "max"
-    reduction: Annotated[float, Field(ge=0, lt=1)] = 0.5
     head: Literal["one-layer", "original"] = "one-layer"
-    lazy: bool = False
 
     @property
     def subnetworks(self) -> int:
@@ -200,16 +208,9 @@ class MSDNetParams(NetworkParams):
         return self.K
 
     def problems(self, image_size: int) -> Iterator[Problem]:
-        """Growth in two halves, one factor for each scale, and channels after a transition."""
+        """Growth in two halves, and one factor for each scale."""
         if self.growth % 2:
             yield "growth", f"growth={self.growth} must be even: half is from the finer scale"
-        # A transition follows a layer, so it has a channel more than the growth at least.
-        if 0 < self.reduction * (self.growth + 1) < 1:
-            yield (
-                "reduction",
-                f"reduction={self.reduction} may leave a transition without channels: at least "
-                f"1 / (growth + 1) with growth={self.growth}, or 0 for no transitions",
-            )
         scales = len(self.growth_factors)
         if scales < 1 or scales != len(self.bottleneck_factors):
             yield (
@@ -222,7 +223,7 @@ class MSDNetParams(NetworkParams):
 
 @dataclass(frozen=True, config=STRICT)
 class ResNetParams(NetworkParams):
-    """ResNet for small images (He et al., 2016)."""
+    """ResNet for small images (He et al., 2016): 20, 32, 44, 56, 110 layers in the publication."""
 
     name: Literal["resnet"]
     depth: Positive
@@ -236,7 +237,12 @@ class ResNetParams(NetworkParams):
 
 @dataclass(frozen=True, config=STRICT)
 class DenseNetBCParams(NetworkParams):
-    """DenseNet-BC for small images (Huang et al., 2017)."""
+    """DenseNet-BC for small images (Huang et al., 2017): depth 100, 190, 250, growth 12, 24, 40.
+
+    Attributes:
+        growth: channels each layer adds, k in the publication.
+        compression: what fraction of the channels a transition keeps.
+    """
 
     name: Literal["densenet-bc"]
     depth: Positive
@@ -258,7 +264,12 @@ class DenseNetBCParams(NetworkParams):
 
 @dataclass(frozen=True, config=STRICT)
 class TorchvisionParams(NetworkParams):
-    """A network of torchvision for large images, with released weights or fresh ones."""
+    """A network of torchvision for large images.
+
+    Attributes:
+        arch: torchvision's name of the model, such as resnet50, resnext50_32x4d, densenet121.
+        weights: None for fresh ones, or torchvision's name of released ones, such as DEFAULT.
+    """
 
     name: Literal["torchvision"]
     arch: str
@@ -341,14 +352,3 @@ def labelled(label: str) -> Family:
         if family.label == label:
             return family
     raise ParameterError(f"no network family is called {label!r} in tables")
-
-
-def check_network(name: str, image_size: int, **hyperparameters: Any) -> None:
-    """Refuse hyper-parameters that cannot work for square images of a side in pixels.
-
-    Raises:
-        ParameterError: a line for each rule that is broken.
-    """
-    where = f"network {name}"
-    params = check(FAMILIES[name].params, {"name": name} | hyperparameters, where)
-    raise_problems(where, (rule for _, rule in params.problems(image_size)))

@@ -249,11 +249,6 @@ class Scale:
         return self.figure(figure).seeds or self.seeds
 
 
-def hyperparameters(network: NetworkParams) -> dict[str, Any]:
-    """The keyword arguments of `networks.build` besides the name."""
-    return {key: value for key, value in asdict(network).items() if key != "name"}
-
-
 def canonical(value: Any) -> str:
     """A dataclass as one line of JSON: equal exactly when the parameters are."""
     return json.dumps(asdict(value), sort_keys=True)

@@ -16,6 +16,7 @@ from anyslice.config.scale import Scale
 from anyslice.costs.machine import device_name
 from anyslice.costs.macs import untrained
 from anyslice.costs.steps import random_step
+from anyslice.networks import Task
 from anyslice.paths import dataset_of
 from anyslice.training.options import Options, make_deterministic
 
@@ -64,7 +65,7 @@ def estimate_run(scale: Scale, name: str, steps: int) -> TrainingEstimate:
     sharing = max(1, scale.gpus_of(name))
     batch = run.recipe.batch_size // sharing
     side, channels = description.image_size, description.image_channels
-    network = untrained(run.network, len(description.classes), side, channels)
+    network = untrained(run.network, Task(len(description.classes), side, channels))
     step = random_step(network, run.recipe, batch, device, options)
     for _ in range(WARM_UP):
         step()

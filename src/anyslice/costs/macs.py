@@ -22,8 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode, addmm_flop, conv_flop, mm_
 
 from anyslice.config.dataset import load_description
 from anyslice.config.families import NetworkParams, TorchvisionParams
-from anyslice.config.scale import Scale, hyperparameters
-from anyslice.networks import AnytimeNetwork, build
+from anyslice.config.scale import Scale
+from anyslice.networks import AnytimeNetwork, Task, make
 from anyslice.networks.heads import levels
 from anyslice.paths import dataset_of
 
@@ -49,9 +49,9 @@ def count(network: AnytimeNetwork) -> list[Cost]:
 
 def _image_for(network: AnytimeNetwork) -> Tensor:
     """One black image on the network's device."""
-    side = network.image_size
+    side = network.task.image_size
     device = next(network.parameters()).device
-    return torch.zeros(1, network.image_channels, side, side, device=device)
+    return torch.zeros(1, network.task.image_channels, side, side, device=device)
 
 
 def cost_of(module: nn.Module, image: Tensor) -> Cost:
@@ -159,19 +159,11 @@ COUNTED = OPERATIONS | {
 """The counter looks for the operation, but takes it apart unless it also finds the overload."""
 
 
-def untrained(
-    plan: NetworkParams, classes: int | Sequence[int], image_size: int, image_channels: int
-) -> AnytimeNetwork:
+def untrained(plan: NetworkParams, task: Task) -> AnytimeNetwork:
     """The network of these hyper-parameters, without released weights: they would be downloaded."""
     if isinstance(plan, TorchvisionParams):
         plan = replace(plan, weights=None)
-    return build(
-        plan.name,
-        classes=classes,
-        image_size=image_size,
-        image_channels=image_channels,
-        **hyperparameters(plan),
-    )
+    return make(plan, task)
 
 
 def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
@@ -191,7 +183,7 @@ def flops_of_run(scale: Scale, name: str) -> dict[str, Any]:
     run = scale.run(name)
     description = load_description(dataset_of(name))
     side, channels = description.image_size, description.image_channels
-    network = untrained(run.network, len(description.classes), side, channels)
+    network = untrained(run.network, Task(len(description.classes), side, channels))
     costs = count(network)
     return {
         "run": name,

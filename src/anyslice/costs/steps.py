@@ -31,10 +31,11 @@ def random_step(
     network = network.train().to(device).to(memory_format=memory_format)
     optimiser = make_optimiser(network, recipe, device)
     step = make_step(network, optimiser, recipe.loss, Processes(), options, device)
-    side = network.image_size
-    images = torch.randn(batch, network.image_channels, side, side, device=device)
+    side = network.task.image_size
+    images = torch.randn(batch, network.task.image_channels, side, side, device=device)
     images = images.contiguous(memory_format=memory_format)
-    counts = (network.classes,) if isinstance(network.classes, int) else network.classes
+    classes = network.task.classes
+    counts = (classes,) if isinstance(classes, int) else classes
     labels = torch.stack([torch.randint(count, (batch,), device=device) for count in counts])
     return lambda: step(images, labels)
 

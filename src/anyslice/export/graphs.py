@@ -85,9 +85,9 @@ def module_of(network: AnytimeNetwork, name: str) -> tuple[nn.Module, tuple[Tens
         network: in eval mode.
         name: subnetwork-<k>.onnx, step-<k>.onnx or all.onnx.
     """
-    side = network.image_size
+    side = network.task.image_size
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(2, network.image_channels, side, side, generator=generator)
+    images = torch.randn(2, network.task.image_channels, side, side, generator=generator)
     part, _, k = name.removesuffix(".onnx").partition("-")
     if part == "all":
         return _All(network).eval(), (images,)

@@ -16,7 +16,7 @@ from anyslice.costs.macs import untrained
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
 from anyslice.jobs.deployment import Deployment
-from anyslice.networks import AnytimeNetwork
+from anyslice.networks import AnytimeNetwork, Task
 from anyslice.paths import METRICS, WEIGHTS, dataset_of
 
 
@@ -71,11 +71,12 @@ def load_run(folder: Path) -> TrainedRun:
         )
         counts = [len(level.names) for level in deployment.levels]
         images = deployment.images
-        classes = counts[0] if len(counts) == 1 else counts
+        classes = counts[0] if len(counts) == 1 else tuple(counts)
+        task = Task(classes, images.size, images.channels)
         trained = TrainedRun(
             name=f"{metrics['run']} seed {metrics['seed']}",
             family=FAMILIES[network_name].label,
-            network=untrained(plan, classes, images.size, images.channels).eval(),
+            network=untrained(plan, task).eval(),
             deployment=deployment,
             accuracy=[[1 - e / 100 for e in of_k] for of_k in metrics["validation_error_by_level"]],
             test_error=metrics["test_error_by_level"],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anyslice.config.checked_yaml import check
-from anyslice.config.families import FAMILIES
+from anyslice.config.checked_yaml import check, raise_problems
+from anyslice.config.families import FAMILIES, NetworkParams
 from anyslice.errors import AnysliceError
-from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.networks.base import AnytimeNetwork, Logits, Task
 from anyslice.networks.initialise import initialise
 
 
@@ -33,23 +33,24 @@ def build(
         AnysliceError: if the name is unknown, a hyper-parameter cannot work, or the number of
             sub-networks is not what the family's row says.
     """
-    family = FAMILIES[name]
-    try:
-        network: AnytimeNetwork = family.load()(
-            classes=classes,
-            image_size=image_size,
-            image_channels=image_channels,
-            **hyperparameters,
-        )
-    except TypeError as error:
-        raise AnysliceError(f"network {name!r}: {error}") from error
-    promised = check(family.params, {"name": name} | hyperparameters, name).subnetworks
-    if network.K != promised:
+    given = {"name": name} | hyperparameters
+    params = check(FAMILIES[name].params, given, f"network {name}")
+    labels = classes if isinstance(classes, int) else tuple(classes)
+    return make(params, Task(labels, image_size, image_channels))
+
+
+def make(params: NetworkParams, task: Task) -> AnytimeNetwork:
+    """The network of these hyper-parameters; see `build`."""
+    name, family = params.name, FAMILIES[params.name]
+    problems = params.problems(task.image_size)
+    raise_problems(f"network {name}", (rule for _, rule in problems))
+    network: AnytimeNetwork = family.load()(params, task)
+    if network.K != params.subnetworks:
         raise AnysliceError(
-            f"network {name!r} has {network.K} sub-networks, but its row says {promised}: see "
-            f"`subnetworks` of {family.params.__name__}"
+            f"network {name!r} has {network.K} sub-networks, but its row says "
+            f"{params.subnetworks}: see `subnetworks` of {family.params.__name__}"
         )
     return network
 
 
-__all__ = ["AnytimeNetwork", "Logits", "build", "initialise"]
+__all__ = ["AnytimeNetwork", "Logits", "Task", "build", "initialise", "make"]

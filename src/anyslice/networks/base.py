@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -17,29 +18,35 @@ Logits = Tensor | tuple[Tensor, ...]
 """Logits of one sub-network: (N, classes), or a tuple of D such tensors, fine to coarse."""
 
 
-class AnytimeNetwork(nn.Module, ABC):
-    """A network with K sub-networks and, for a hierarchy, D label levels.
+@dataclass(frozen=True)
+class Task:
+    """What a network classifies.
 
     Attributes:
-        K: number of sub-networks.
-        classes: number of labels of each level, fine to coarse; D is its length.
-        image_size: side in pixels of the square images the network takes.
+        classes: number of labels; of each of D levels, fine to coarse, in a hierarchy.
+        image_size: side of the square images in pixels.
         image_channels: 3 for RGB, 1 for grey images.
     """
 
-    def __init__(
-        self, *, K: int, classes: int | Sequence[int], image_size: int, image_channels: int
-    ) -> None:
+    classes: int | tuple[int, ...]
+    image_size: int
+    image_channels: int = 3
+
+
+class AnytimeNetwork(nn.Module, ABC):
+    """A network with K sub-networks and, for a hierarchy, D label levels.
+
+    A subclass is made of its parameters, a dataclass of `config.families`, and a `Task`.
+    """
+
+    def __init__(self, K: int, task: Task) -> None:
         super().__init__()
-        self.K = K
-        self.classes = classes if isinstance(classes, int) else tuple(classes)
-        self.image_size = image_size
-        self.image_channels = image_channels
+        self.K, self.task = K, task
 
     @property
     def D(self) -> int:
         """Number of label levels (1 without a hierarchy)."""
-        return 1 if isinstance(self.classes, int) else len(self.classes)
+        return 1 if isinstance(self.task.classes, int) else len(self.task.classes)
 
     @abstractmethod
     def forward(self, images: Tensor) -> list[Logits]:

@@ -9,14 +9,13 @@ transition(x) = average pooling 2x2(conv 1x1(relu(bn(x))))         compresses th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from anyslice.config.families import check_network
-from anyslice.networks.base import Logits
+from anyslice.config.families import DenseNetBCParams
+from anyslice.networks.base import Logits, Task
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import bn_relu
@@ -69,47 +68,24 @@ class Transition(nn.Sequential):
 
 
 class DenseNetBC(FixedBudgetNetwork):
-    """DenseNet with bottleneck layers and compression, for small images.
+    """DenseNet with bottleneck layers and compression, for small images."""
 
-    Args:
-        depth: number of layers with weights, 6 n + 4: 100, 190, 250 in the publication.
-        growth: channels each layer adds, k in the publication (there 12, 24, 40).
-        compression: what fraction of the channels a transition keeps.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-
-    Raises:
-        AnysliceError: if a hyper-parameter cannot work, saying what would.
-    """
-
-    def __init__(
-        self,
-        *,
-        depth: int,
-        growth: int,
-        compression: float = 0.5,
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
-        check_network(
-            "densenet-bc", image_size, depth=depth, growth=growth, compression=compression
-        )
-        self.growth = growth
+    def __init__(self, params: DenseNetBCParams, task: Task) -> None:
+        super().__init__(task)
+        self.growth = growth = params.growth
         width = 2 * growth
-        self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
+        self.conv = nn.Conv2d(task.image_channels, width, 3, padding=1, bias=False)
         layers: list[nn.Module] = []
         for s in range(STAGES):
             if s:
-                layers.append(Transition(width, int(compression * width)))
-                width = int(compression * width)
-            for _ in range((depth - 4) // 6):
+                compressed = int(params.compression * width)
+                layers.append(Transition(width, compressed))
+                width = compressed
+            for _ in range((params.depth - 4) // 6):
                 layers.append(DenseLayer(width, growth))
                 width += growth
         self.layers = nn.Sequential(*layers)
-        self.head = make_head(width, self.classes)
+        self.head = make_head(width, task.classes)
 
     def logits(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
+from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, Task
 
 
 class FixedBudgetNetwork(AnytimeNetwork):
     """The case K = 1: a subclass gives `logits` only."""
 
-    def __init__(
-        self, *, classes: int | Sequence[int], image_size: int, image_channels: int
-    ) -> None:
-        super().__init__(K=1, classes=classes, image_size=image_size, image_channels=image_channels)
+    def __init__(self, task: Task) -> None:
+        super().__init__(1, task)
 
     @abstractmethod
     def logits(self, images: Tensor) -> Logits:

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.config.families import check_network
-from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.config.families import ISResNeXtParams
+from anyslice.networks.base import AnytimeNetwork, Logits, Task
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Stages, Stem, downscale
@@ -237,9 +237,9 @@ class SparseSubnetwork(nn.Module):
     def __init__(self, network: ISResNeXt, k: int, *, dense: bool = False) -> None:
         super().__init__()
         self.k, self.dense = k, dense
-        width = k * network.W // network.K
+        width = k * network.params.W // network.K
         weight = network.stem.conv.weight[:width]
-        self.stem = Stem(network.image_channels, width, network.image_size).to(weight)
+        self.stem = Stem(network.task.image_channels, width, network.task.image_size).to(weight)
         with torch.no_grad():
             self.stem.conv.weight.copy_(weight)
         self.stages = nn.ModuleList(
@@ -256,45 +256,20 @@ class SparseSubnetwork(nn.Module):
 
 
 class ISResNeXt(AnytimeNetwork):
-    """IS-ResNeXt (Section 3.2).
+    """IS-ResNeXt (Section 3.2)."""
 
-    Args:
-        L: number of blocks, a multiple of the number of stages (the depth is 3 L + 2).
-        W: width of the features at the first stage, a multiple of K.
-        B: width of a branch's bottleneck at the first stage.
-        C: cardinality, a multiple of K.
-        K: number of sub-networks.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-
-    Raises:
-        AnysliceError: if a hyper-parameter cannot work, saying what would.
-    """
-
-    def __init__(
-        self,
-        *,
-        L: int,
-        W: int,
-        B: int,
-        C: int,
-        K: int,
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
-        check_network("is-resnext", image_size, L=L, W=W, B=B, C=C, K=K)
-        stages = Stages.of(L, image_size)
-        self.L, self.W, self.B, self.C = L, W, B, C
-        self.stem = Stem(image_channels, W, image_size)
+    def __init__(self, params: ISResNeXtParams, task: Task) -> None:
+        super().__init__(params.K, task)
+        self.params = params
+        W, B, C, K = params.W, params.B, params.C, params.K
+        stages = Stages.of(params.L, task.image_size)
+        self.stem = Stem(task.image_channels, W, task.image_size)
         self.stages = nn.ModuleList(
             nn.ModuleList(SparseBlock(f * W, f * B, C, K) for _ in range(stages.blocks))
             for f in stages.factors
         )
         last = stages.factors[-1] * W
-        self.heads = nn.ModuleList(make_head(k * last // K, classes) for k in range(1, K + 1))
+        self.heads = nn.ModuleList(make_head(k * last // K, task.classes) for k in range(1, K + 1))
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K sub-networks from one pass, thinnest first."""

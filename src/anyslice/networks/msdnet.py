@@ -10,11 +10,9 @@ Fine scales end early (pruning), and where one ends a column of 1x1 convolutions
 (reduction). After the authors' description and public model; the paper puts its own one-layer heads
 on it (Section 4.2, footnote 1).
 
-An exit is reached block by block: it costs every cell up to its column. That is how the MACs of
-MSDNet are counted everywhere, and so it is the default. Some of those cells only serve later exits,
-for a finer scale reaches the coarsest row one column later per scale; lazy evaluation (Huang et
-al., Section 4) leaves them for later. The logits are the same; exit 1 of the CIFAR network costs
-9.71 M MACs instead of 11.42 M, the last exit 73.11 M both ways.
+An exit is reached block by block: it costs every cell up to its column, which is how the MACs of
+MSDNet are counted everywhere. Some of those cells only serve later exits; lazy evaluation (Huang et
+al., Section 4) would leave them for later.
 """
 
 from __future__ import annotations
@@ -28,15 +26,14 @@ from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
-from anyslice.config.families import LARGEST_SMALL_IMAGE, check_network
-from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.config.families import LARGEST_SMALL_IMAGE, MSDNetParams
+from anyslice.networks.base import AnytimeNetwork, Logits, Task
 from anyslice.networks.grid import IMAGE, Bottleneck, Cell, ConvNormReLU, DenseCell, Grid
 from anyslice.networks.heads import Head, global_average, make_head
 from anyslice_kernels.norm_relu import applies
 
-StepMode = Literal["even", "growing"]
-Prune = Literal["max", "min"]
-HeadName = Literal["one-layer", "original"]
+REDUCTION = 0.5
+"""What fraction of the width a transition keeps."""
 
 
 @dataclass(frozen=True)
@@ -120,89 +117,28 @@ class GridStep(nn.Module):
 
 
 class MSDNet(AnytimeNetwork):
-    """MSDNet; sub-network k is exit k.
+    """MSDNet; sub-network k is exit k."""
 
-    Args:
-        K: number of exits.
-        base: layers before the first exit.
-        step: layers between two exits.
-        step_mode: "even" steps, or "growing" ones: step * k + 1 layers after exit k.
-        channels: width of the first column.
-        growth: channels each layer adds.
-        growth_factors: by how much width and growth are multiplied at each scale; their number is
-            the number of scales.
-        bottleneck_factors: width of a 1x1 bottleneck over the channels it leads to, for each scale.
-        prune: "max" ends a scale after each 1/S of the layers, "min" only in the last S - 1 layers.
-        reduction: what fraction of the width a transition keeps; 0 for no transitions.
-        head: the paper's "one-layer" head, or the "original" one.
-        lazy: leave out, on the way to an exit, the cells that only later exits need.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-
-    Raises:
-        AnysliceError: if a hyper-parameter cannot work, saying what would.
-    """
-
-    def __init__(
-        self,
-        *,
-        K: int,
-        base: int,
-        step: int,
-        step_mode: StepMode = "even",
-        channels: int,
-        growth: int,
-        growth_factors: Sequence[int],
-        bottleneck_factors: Sequence[int],
-        prune: Prune = "max",
-        reduction: float = 0.5,
-        head: HeadName = "one-layer",
-        lazy: bool = False,
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
-        self.growth_factors = tuple(growth_factors)
-        self.bottleneck_factors = tuple(bottleneck_factors)
-        scales = len(self.growth_factors)
-        check_network(
-            "msdnet",
-            image_size,
-            K=K,
-            base=base,
-            step=step,
-            step_mode=step_mode,
-            channels=channels,
-            growth=growth,
-            growth_factors=self.growth_factors,
-            bottleneck_factors=self.bottleneck_factors,
-            prune=prune,
-            reduction=reduction,
-            head=head,
-            lazy=lazy,
-        )
-        steps = [base] + [step if step_mode == "even" else step * k + 1 for k in range(1, K)]
-        columns, ends = columns_of(steps, scales, channels, growth, prune, reduction)
+    def __init__(self, params: MSDNetParams, task: Task) -> None:
+        super().__init__(params.K, task)
+        self.params = params
+        scales = len(params.growth_factors)
+        columns, ends = columns_of(params)
         self.exit_cells = [Cell(end, scales - 1) for end in ends]
         sources = {
             cell: _sources(columns, cell)
             for cell in needed(self.exit_cells, partial(_sources, columns))
         }
         self.grid = Grid({cell: self._cell(columns, cell) for cell in sources}, sources)
-        self.lazy = lazy
-        self.cells_of_exit = [self._cells_up_to(cell) for cell in self.exit_cells]
-        self.heads = nn.ModuleList(
-            self._head(head, columns[end].out_width * self.growth_factors[-1]) for end in ends
-        )
+        widths = [columns[end].out_width * params.growth_factors[-1] for end in ends]
+        self.heads = nn.ModuleList(self._head(width) for width in widths)
 
     def _cell(self, columns: Sequence[Column], cell: Cell) -> nn.Module:
         column, s = columns[cell.column], cell.scale
-        factor = self.growth_factors
+        factor, bottleneck = self.params.growth_factors, self.params.bottleneck_factors
         out_width = column.out_width * factor[s]
         if cell == Cell(0, 0):
-            return _stem(self.image_channels, out_width, self.image_size)
+            return _stem(self.task.image_channels, out_width, self.task.image_size)
         if column.kind == "stem":
             return ConvNormReLU(column.out_width * factor[s - 1], out_width, 3, stride=2)
         if column.kind == "transition":
@@ -211,24 +147,24 @@ class MSDNet(AnytimeNetwork):
         has_finer = len(_sources(columns, cell)) == 2
         if has_finer:
             new //= 2
-        same = Bottleneck(column.in_width * factor[s], new, self.bottleneck_factors[s], stride=1)
+        same = Bottleneck(column.in_width * factor[s], new, bottleneck[s], stride=1)
         down = (
-            Bottleneck(column.in_width * factor[s - 1], new, self.bottleneck_factors[s - 1], 2)
+            Bottleneck(column.in_width * factor[s - 1], new, bottleneck[s - 1], 2)
             if has_finer
             else None
         )
         return DenseCell(same, down)
 
-    def _cells_up_to(self, exit_cell: Cell) -> list[Cell]:
-        if self.lazy:
-            return needed([exit_cell], self.grid.sources.__getitem__)
-        return [cell for cell in self.grid.sources if cell.column <= exit_cell.column]
+    def _cells_up_to(self, k: int) -> list[Cell]:
+        """All that exit k costs, which is every cell up to its column."""
+        return [cell for cell in self.grid.sources if cell.column <= self.exit_cells[k - 1].column]
 
-    def _head(self, name: HeadName, width: int) -> nn.Module:
-        if name == "one-layer":
-            return make_head(width, self.classes, Head)
-        inner = width if self.image_size > LARGEST_SMALL_IMAGE else 128
-        return make_head(width, self.classes, lambda w, labels: OriginalHead(w, inner, labels))
+    def _head(self, width: int) -> nn.Module:
+        classes, size = self.task.classes, self.task.image_size
+        if self.params.head == "one-layer":
+            return make_head(width, classes, Head)
+        inner = width if size > LARGEST_SMALL_IMAGE else 128
+        return make_head(width, classes, lambda w, labels: OriginalHead(w, inner, labels))
 
     def forward(self, images: Tensor) -> list[Logits]:
         """Logits of all K exits from one pass, shallowest first."""
@@ -249,7 +185,8 @@ class MSDNet(AnytimeNetwork):
         """For each exit the cells on the way to it that none before it computed."""
         done: set[Cell] = set()
         new = []
-        for cells in self.cells_of_exit:
+        for k in range(1, self.K + 1):
+            cells = self._cells_up_to(k)
             new.append([cell for cell in cells if cell not in done])
             done.update(cells)
         return new
@@ -268,50 +205,34 @@ class MSDNet(AnytimeNetwork):
         return steps
 
     def subnetwork(self, k: int) -> nn.Module:
-        """Exit k with the cells up to it; with `lazy`, only those that it needs."""
+        """Exit k with the cells up to it."""
         self.check_k(k)
-        k -= 1
-        subnetwork = Exit(self.grid, self.cells_of_exit[k], self.exit_cells[k], self.heads[k])
+        cells, exit_cell = self._cells_up_to(k), self.exit_cells[k - 1]
+        subnetwork = Exit(self.grid, cells, exit_cell, self.heads[k - 1])
         return subnetwork.train(self.training)
 
 
-def columns_of(
-    steps: Sequence[int], scales: int, channels: int, growth: int, prune: Prune, reduction: float
-) -> tuple[list[Column], list[int]]:
+def columns_of(params: MSDNetParams) -> tuple[list[Column], list[int]]:
     """The columns of the grid, and for each exit the column it sits on.
 
-    Args:
-        steps: layers before the first exit, between the first and the second, ...
-        scales: number of scales S.
-        channels: width of the first column.
-        growth: channels each layer adds.
-        prune: see MSDNet.
-        reduction: see MSDNet.
+    A scale ends after each 1/S of the layers, and a transition follows.
     """
-    layers = sum(steps)
-    thirds = (layers // 3, 2 * layers // 3)
-    columns = [Column("stem", 0, channels, channels)]
-    ends = []
+    steps = [params.base] + [params.step] * (params.K - 1)
+    of_a_scale = ceil(sum(steps) / len(params.growth_factors))
+    columns = [Column("stem", 0, params.channels, params.channels)]
+    ends: list[int] = []
+    layer = 0
     for count in steps:
         for _ in range(count):
-            layer = sum(column.kind == "dense" for column in columns) + 1
             before = columns[-1]
-            finest = _finest(layer, layers, scales, prune)
-            width = before.out_width
-            columns.append(Column("dense", finest, width, width + growth))
-            narrows = finest > before.finest if prune == "max" else layer in thirds
-            if narrows and reduction > 0:
-                wide = width + growth
-                columns.append(Column("transition", finest, wide, int(reduction * wide)))
+            finest = layer // of_a_scale
+            wide = before.out_width + params.growth
+            columns.append(Column("dense", finest, before.out_width, wide))
+            if finest > before.finest:
+                columns.append(Column("transition", finest, wide, int(REDUCTION * wide)))
+            layer += 1
         ends.append(len(columns) - 1)
     return columns, ends
-
-
-def _finest(layer: int, layers: int, scales: int, prune: Prune) -> int:
-    """The finest scale that layer 1 ... layers still has."""
-    if prune == "min":
-        return max(0, scales - (layers - layer + 1))
-    return (layer - 1) // ceil(layers / scales)
 
 
 def _sources(columns: Sequence[Column], cell: Cell) -> tuple[Cell, ...]:

@@ -10,13 +10,11 @@ shortcut takes every second pixel and adds zero channels (type A, no parameters)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.config.families import check_network
-from anyslice.networks.base import Logits
+from anyslice.config.families import ResNetParams
+from anyslice.networks.base import Logits, Task
 from anyslice.networks.fixed import FixedBudgetNetwork
 from anyslice.networks.heads import LinearHead, make_head
 from anyslice.networks.norm import bn_relu
@@ -49,31 +47,12 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(FixedBudgetNetwork):
-    """ResNet with basic blocks, for small images.
+    """ResNet with basic blocks, for small images."""
 
-    Args:
-        depth: number of layers with weights, 6 n + 2: 20, 32, 44, 56, 110 in the publication.
-        width: channels at the first stage.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-
-    Raises:
-        AnysliceError: if a hyper-parameter cannot work, saying what would.
-    """
-
-    def __init__(
-        self,
-        *,
-        depth: int,
-        width: int = 16,
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        super().__init__(classes=classes, image_size=image_size, image_channels=image_channels)
-        check_network("resnet", image_size, depth=depth, width=width)
-        self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
+    def __init__(self, params: ResNetParams, task: Task) -> None:
+        super().__init__(task)
+        depth, width = params.depth, params.width
+        self.conv = nn.Conv2d(task.image_channels, width, 3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(width)
         widths = [width << s for s in range(STAGES)]
         blocks = []
@@ -83,7 +62,7 @@ class ResNet(FixedBudgetNetwork):
                 in_width = widths[s - 1] if first else out_width
                 blocks.append(BasicBlock(in_width, out_width, stride=2 if first else 1))
         self.blocks = nn.Sequential(*blocks)
-        self.head = make_head(widths[-1], self.classes, LinearHead)
+        self.head = make_head(widths[-1], task.classes, LinearHead)
 
     def logits(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""

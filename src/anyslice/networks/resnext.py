@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, cast
+from dataclasses import asdict, replace
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from anyslice.config.families import check_network
+from anyslice.config.families import IResNeXtParams, ResNeXtParams
 from anyslice.networks import side_by_side
-from anyslice.networks.base import AnytimeNetwork, Logits, Standalone
+from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, Task
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Stages, Stem, downscale
@@ -116,49 +117,20 @@ class Block(nn.Module):
 
 
 class IResNeXt(AnytimeNetwork):
-    """I-ResNeXt (Section 3.1); with K = 1, ResNeXt.
+    """I-ResNeXt (Section 3.1); with K = 1, ResNeXt. The heads are independent in any case."""
 
-    Args:
-        L: number of blocks, a multiple of the number of stages (the depth is 3 L + 2).
-        W: width of the features at the first stage.
-        B: width of a branch's bottleneck at the first stage.
-        C: cardinality, a multiple of K.
-        K: number of sub-networks.
-        batch_norm: "independent" BN layers for each sub-network, or one "shared" by all
-            (Figure 3a); the heads are always independent.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-
-    Raises:
-        AnysliceError: if a hyper-parameter cannot work, saying what would.
-    """
-
-    def __init__(
-        self,
-        *,
-        L: int,
-        W: int,
-        B: int,
-        C: int,
-        K: int,
-        batch_norm: BatchNorm = "independent",
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        super().__init__(K=K, classes=classes, image_size=image_size, image_channels=image_channels)
-        check_network("i-resnext", image_size, L=L, W=W, B=B, C=C, K=K, batch_norm=batch_norm)
-        stages = Stages.of(L, image_size)
-        self.L, self.W, self.B, self.C = L, W, B, C
-        self.batch_norm = batch_norm
-        self.stem = Stem(image_channels, W, image_size)
+    def __init__(self, params: IResNeXtParams, task: Task) -> None:
+        super().__init__(params.K, task)
+        self.params = params
+        W, B, C, K, norm = params.W, params.B, params.C, params.K, params.batch_norm
+        stages = Stages.of(params.L, task.image_size)
+        self.stem = Stem(task.image_channels, W, task.image_size)
         self.stages = nn.ModuleList(
-            nn.ModuleList(Block(f * W, f * B, C, K, batch_norm) for _ in range(stages.blocks))
+            nn.ModuleList(Block(f * W, f * B, C, K, norm) for _ in range(stages.blocks))
             for f in stages.factors
         )
         last = stages.factors[-1] * W
-        self.heads = nn.ModuleList(make_head(last, classes) for _ in range(K))
+        self.heads = nn.ModuleList(make_head(last, task.classes) for _ in range(K))
 
     def blocks(self) -> list[list[Block]]:
         """The blocks of each stage."""
@@ -196,16 +168,9 @@ class IResNeXt(AnytimeNetwork):
     def subnetwork(self, k: int) -> nn.Module:
         """The ResNeXt of cardinality C_k, with the weights of sub-network k."""
         self.check_k(k)
-        sliced = IResNeXt(
-            L=self.L,
-            W=self.W,
-            B=self.B,
-            C=k * self.C // self.K,
-            K=1,
-            classes=self.classes,
-            image_size=self.image_size,
-            image_channels=self.image_channels,
-        ).to(self.stem.conv.weight)
+        cardinality = k * self.params.C // self.K
+        thin = replace(self.params, C=cardinality, K=1, batch_norm="independent")
+        sliced = IResNeXt(thin, self.task).to(self.stem.conv.weight)
         sliced.stem = copy.deepcopy(self.stem)
         sliced.heads[0] = copy.deepcopy(self.heads[k - 1])
         for mine, theirs in zip(sliced.blocks(), self.blocks(), strict=True):
@@ -214,6 +179,6 @@ class IResNeXt(AnytimeNetwork):
         return Standalone(sliced).train(self.training)
 
 
-def resnext(**hyperparameters: Any) -> IResNeXt:
-    """ResNeXt: takes what IResNeXt takes, but for K and batch_norm."""
-    return IResNeXt(K=1, **hyperparameters)
+def resnext(params: ResNeXtParams, task: Task) -> IResNeXt:
+    """ResNeXt: I-ResNeXt with one sub-network."""
+    return IResNeXt(IResNeXtParams(**asdict(params) | {"name": "i-resnext", "K": 1}), task)

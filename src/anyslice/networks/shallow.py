@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from anyslice.config.families import check_network
-from anyslice.networks.base import AnytimeNetwork, Logits
+from anyslice.config.families import ShallowResNeXtParams
+from anyslice.networks.base import AnytimeNetwork, Logits, Task
 from anyslice.networks.heads import make_head
 from anyslice.networks.resnext import Block
 from anyslice.networks.stem import Stages, Stem, downscale
@@ -73,46 +73,13 @@ class ShallowStep(nn.Module):
 
 
 class ShallowResNeXt(AnytimeNetwork):
-    """ResNeXt with early exits.
+    """ResNeXt with early exits."""
 
-    Args:
-        L: number of blocks, a multiple of the number of stages.
-        W: width of the features at the first stage.
-        B: width of a branch's bottleneck at the first stage.
-        C: cardinality.
-        only: k in 1 ... L - 1 for the k-th shallow sub-network alone (a network with K = 1, to be
-            trained by itself); None for all of them, jointly.
-        classes: labels, or the labels of each level, fine to coarse.
-        image_size: side of the images in pixels.
-        image_channels: 3 or 1.
-
-    Raises:
-        AnysliceError: if a hyper-parameter cannot work, saying what would.
-    """
-
-    def __init__(
-        self,
-        *,
-        L: int,
-        W: int,
-        B: int,
-        C: int,
-        only: int | None = None,
-        classes: int | Sequence[int],
-        image_size: int,
-        image_channels: int = 3,
-    ) -> None:
-        check_network("shallow-resnext", image_size, L=L, W=W, B=B, C=C, only=only)
-        super().__init__(
-            K=L - 1 if only is None else 1,
-            classes=classes,
-            image_size=image_size,
-            image_channels=image_channels,
-        )
-        stages = Stages.of(L, image_size)
-        self.L, self.W, self.B, self.C = L, W, B, C
-        self.only = only
-        self.stem = Stem(image_channels, W, image_size)
+    def __init__(self, params: ShallowResNeXtParams, task: Task) -> None:
+        super().__init__(params.subnetworks, task)
+        L, W, B, C, only = params.L, params.W, params.B, params.C, params.only
+        stages = Stages.of(L, task.image_size)
+        self.stem = Stem(task.image_channels, W, task.image_size)
         ends = range(2, L + 1) if only is None else [only + 1]
         self.segments = nn.Sequential()
         self.heads = nn.ModuleList()
@@ -125,7 +92,7 @@ class ShallowResNeXt(AnytimeNetwork):
                 for i, f in enumerate(factors, start=begin)
             ]
             self.segments.append(Segment(blocks, begins_stage))
-            self.heads.append(make_head(factors[-1] * W, self.classes))
+            self.heads.append(make_head(factors[-1] * W, task.classes))
             begin = end
 
     def forward(self, images: Tensor) -> list[Logits]:

@@ -38,8 +38,8 @@ def pays(network: IResNeXt, x: Tensor) -> bool:
     return (
         network.K > 1
         and network.K * x.numel() <= LARGEST
-        and network.batch_norm == "independent"
-        and fused.pays(x, network.B, training=network.training)
+        and network.params.batch_norm == "independent"
+        and fused.pays(x, network.params.B, training=network.training)
     )
 
 

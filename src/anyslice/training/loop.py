@@ -16,10 +16,10 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
-from anyslice.config.scale import Recipe, Run, hyperparameters
+from anyslice.config.scale import Recipe, Run
 from anyslice.datasets.dataset import Augmentation, Dataset
 from anyslice.errors import DivergedError
-from anyslice.networks import build
+from anyslice.networks import Task, make
 from anyslice.networks.base import AnytimeNetwork
 from anyslice.networks.heads import levels
 from anyslice.networks.initialise import initialise
@@ -154,13 +154,8 @@ def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> A
     """
     counts = tuple((level_maps.amax(1) + 1).tolist())
     torch.manual_seed(seed)
-    network = build(
-        run.network.name,
-        classes=counts[0] if len(counts) == 1 else counts,
-        image_size=dataset.image_size,
-        image_channels=dataset.image_channels,
-        **hyperparameters(run.network),
-    )
+    classes = counts[0] if len(counts) == 1 else counts
+    network = make(run.network, Task(classes, dataset.image_size, dataset.image_channels))
     if run.recipe.epochs:
         initialise(network, run.recipe.initialisation)
     return network
