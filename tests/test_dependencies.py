@@ -17,7 +17,6 @@ NOT_IMPORTED = {
     "onnx": ("src/anyslice/export/graphs.py", "torch.onnx.export"),
     "onnxscript": ("src/anyslice/export/graphs.py", "torch.onnx.export"),
     "snakemake-executor-plugin-slurm": ("profiles/slurm/config.yaml", "executor: slurm"),
-    "tensorboard": ("src", "torch.utils.tensorboard"),
 }
 """What is used without being imported: where, and the text that shows it."""
 

@@ -64,16 +64,9 @@ def project(tmp_path_factory, copy_repository, run) -> Path:
     return folder
 
 
-@pytest.fixture(params=["with weights", "without weights"])
-def clone(request, project, tmp_path) -> Path:
-    """The project; or the same without weights, prepared data, checkpoints and records."""
-    clone = Path(shutil.copytree(project, tmp_path / "clone", symlinks=True))
-    if request.param == "without weights":
-        for name in (".snakemake", "work", "data/one", "data/two", "data/sources"):
-            shutil.rmtree(clone / name)
-        for path in (clone / RUNS).rglob("*.safetensors"):
-            path.unlink()
-    return clone
+@pytest.fixture
+def clone(project, tmp_path) -> Path:
+    return Path(shutil.copytree(project, tmp_path / "clone", symlinks=True))
 
 
 def trained(folder: Path, run, *arguments: str) -> set[str]:
@@ -97,36 +90,33 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.system
-def test_what_has_not_changed_is_not_trained_again(clone, run):
-    """Nor for a word of a command, a comment, or what a checkout does to file times."""
+@pytest.mark.parametrize("weights", [True, False])
+def test_only_what_has_changed_is_trained_again(clone, run, weights):
+    """Also without weights, prepared data, checkpoints and records, as git has a study."""
+    if not weights:
+        for name in (".snakemake", "work", "data/one", "data/two", "data/sources"):
+            shutil.rmtree(clone / name)
+        for path in (clone / RUNS).rglob("*.safetensors"):
+            path.unlink()
     assert trained(clone, run) == set()
+
     edit(clone / "workflow/rules/train.smk", " --wait", "  --wait")
     edit(clone / "params/own.yaml", "extends", "# A comment.\nextends")
-    for path in clone.rglob("params/**/*.yaml"):
+    for path in clone.rglob("params/**/*.yaml"):  # as a checkout may
         os.utime(path)
     assert trained(clone, run) == set()
 
-
-@pytest.mark.system
-def test_a_changed_network_is_trained_again_on_each_data_set_and_no_other_is(clone, run):
-    edit(clone / "params/own.yaml", "width: 4", "width: 8")
-    assert trained(clone, run) == {"one/resnet-8", "two/resnet-8"}
-    assert trained(clone, run) == set()
-
-
-@pytest.mark.system
-def test_a_deleted_result_is_made_again_alone(clone, run):
     (clone / RUNS / "two/i-resnext/seed1/metrics.json").unlink()
     assert trained(clone, run) == {"two/i-resnext"}
 
+    edit(clone / "params/own.yaml", "width: 4", "width: 8")
+    assert trained(clone, run) == {"one/resnet-8", "two/resnet-8"}
 
-@pytest.mark.system
-def test_a_changed_image_trains_what_reads_it(clone, run):
     draw_images(clone / "pictures/one", seed=2)
-    describe = ["anyslice", "data", "describe", "pictures/one", "--name", "one", "--force"]
-    run(clone, *describe)
+    run(clone, "anyslice", "data", "describe", "pictures/one", "--name", "one", "--force")
     run(clone, "anyslice", "data", "prepare", "one")
     assert trained(clone, run) == {"one/i-resnext", "one/resnet-8"}
+    assert trained(clone, run) == set()
 
 
 @pytest.mark.system
@@ -140,8 +130,7 @@ def test_a_training_that_fails_leaves_no_figure_that_counts_as_current(clone, ru
 
 
 @pytest.mark.system
-def test_preparation_that_fails_leaves_no_figure_that_counts_as_current(project, run, tmp_path):
-    clone = Path(shutil.copytree(project, tmp_path / "clone", symlinks=True))
+def test_preparation_that_fails_leaves_no_figure_that_counts_as_current(clone, run):
     edit(clone / "params/datasets/one.yaml", "train: ", "train: 9")
     command = ["snakemake", "--cores", "1", *FIGURES, "--config", "scale=own"]
     assert run(clone, *command, check=False).returncode != 0

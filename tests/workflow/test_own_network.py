@@ -83,23 +83,16 @@ def test_ones_own_figure_looks_as_its_keys_say(project):
 
 
 @pytest.mark.system
-def test_it_is_tried_and_predicts_like_the_others(project, run, tmp_path):
+def test_it_is_tried_exported_timed_and_predicts_like_the_others(project, run, tmp_path):
     (tried,) = (project / "work/tried").rglob("metrics.json")
     assert len(json.loads(tried.read_text())["test_error"]) == 2
     Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")
-    exported = str(tmp_path / "exported")
+    exported, measured, figure = (str(tmp_path / name) for name in ("exported", "l.json", "l.pdf"))
     run(project, "anyslice", "export", FOLDER, "--output", exported)
     said = run(tmp_path, "anyslice", "predict", exported, "grey.png", "--json").stdout
     assert json.loads(said[said.index("[") :])[0]["image"] == "grey.png"
-
-
-@pytest.mark.system
-def test_its_measured_times_are_drawn_by_another_process(project, run, tmp_path):
-    measured, figure = tmp_path / "latency.json", tmp_path / "latency.pdf"
-    exported = str(tmp_path / "exported")
-    run(project, "anyslice", "export", FOLDER, "--output", exported)
-    run(project, "anyslice", "latency", exported, "--batch", "1", "--output", str(measured))
-    run(project, "anyslice", "latency", "--measured", str(measured), "--figure", str(figure))
+    run(project, "anyslice", "latency", exported, "--batch", "1", "--output", measured)
+    run(project, "anyslice", "latency", "--measured", measured, "--figure", figure)
     assert "Slimmable ResNet" in PdfReader(figure).pages[0].extract_text()
 
 

@@ -27,8 +27,7 @@ def status(
 ) -> None:
     """Show which trainings of the scale wait, run, are done, outdated or failed.
 
-    The last line is the total: what is done, and the time left if the trainings go on as fast and
-    as many side by side. Reads files, and asks SLURM's queue where there is one.
+    Reads files, and asks SLURM's queue where there is one.
     """
     import json
     import time

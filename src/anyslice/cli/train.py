@@ -68,7 +68,6 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Leave the test images alone, as in a pilot; results are as with --set.",
 )
-@click.option("--tensorboard", is_flag=True, help="Write event files to <output>/tensorboard.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
 @click.option(
@@ -89,7 +88,6 @@ def train(
     processes: int | None,
     wait: bool,
     no_test: bool,
-    tensorboard: bool,
     **options: Any,
 ) -> None:
     """Train RUN ("<dataset>/<run>") with one seed, going on from its last checkpoint.
@@ -149,7 +147,6 @@ def train(
                     interrupts,
                     options=Options(**options),
                     test=not no_test,
-                    tensorboard=tensorboard,
                 )
         except Interrupted as stop:
             click.echo(str(stop), err=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import psutil
@@ -22,7 +21,6 @@ from anyslice.paths import (
     MANIFEST,
     METRICS,
     PROGRESS,
-    TIMING,
     dataset_of,
     seed_folder,
     training_folder,
@@ -44,43 +42,12 @@ class Status:
         seed: of the training.
         state: one of STATES.
         detail: progress, error or message, for people.
-        seconds: that it took, or will take from start to end at its present speed.
-        seconds_left: until it ends, if it runs.
     """
 
     run: str
     seed: int
     state: str
     detail: str
-    seconds: float | None = field(default=None, compare=False)
-    seconds_left: float | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """The total of a scale.
-
-    Attributes:
-        done: trainings that are done and not outdated.
-        of: all trainings.
-        running: how many run side by side.
-        seconds_left: until all are done, if as many go on side by side as now, each as fast as
-            those before it; None while nothing says how long a training takes.
-    """
-
-    done: int
-    of: int
-    running: int
-    seconds_left: float | None
-
-    def __str__(self) -> str:
-        if self.done == self.of:
-            return f"{self.done} of {self.of} done"
-        if self.seconds_left is None:
-            return f"{self.done} of {self.of} done, the time left unknown until one has run"
-        speed = f"at the present speed, {self.running} at a time" if self.running else "one by one"
-        left = tqdm.format_interval(self.seconds_left)
-        return f"{self.done} of {self.of} done, about {left} left {speed}"
 
 
 def status_of(
@@ -107,30 +74,6 @@ def _queued(row: Status, queue: Sequence[QueuedJob]) -> Status:
     return row
 
 
-def outlook_of(rows: Sequence[Status]) -> Outlook:
-    """The total of all trainings of a scale."""
-    running = sum(row.state == "running" for row in rows)
-    left = [_left(row, rows) for row in rows if row.state != "done"]
-    known = [seconds for seconds in left if seconds is not None]
-    return Outlook(
-        done=len(rows) - len(left),
-        of=len(rows),
-        running=running,
-        seconds_left=sum(known) / max(1, running) if len(known) == len(left) else None,
-    )
-
-
-def _left(row: Status, rows: Sequence[Status]) -> float | None:
-    """Seconds that a training has left, by itself or by those most like it that took some."""
-    if row.seconds_left is not None:
-        return row.seconds_left
-    took = [(f"{other.run}/", other.seconds) for other in rows if other.seconds is not None]
-    for like in (f"{row.run}/", f"{dataset_of(row.run)}/", ""):
-        if alike := [seconds for run, seconds in took if run.startswith(like)]:
-            return mean(alike)
-    return None
-
-
 def left_over(scale: Scale, results: Path) -> list[str]:
     """Runs with results that the scale does not list: renamed or removed, as "<dataset>/<run>"."""
     found = {f"{p.parts[-4]}/{p.parts[-3]}" for p in results.glob(f"runs/*/*/seed*/{METRICS}")}
@@ -138,26 +81,21 @@ def left_over(scale: Scale, results: Path) -> list[str]:
 
 
 def as_mapping(rows: list[Status], others: Sequence[str]) -> dict[str, Any]:
-    """The trainings, their total and runs with results that the scale lacks, for JSON."""
+    """The trainings, and runs with results that the scale lacks, for JSON."""
     return {
         "trainings": [asdict(row) for row in rows],
-        "total": asdict(outlook_of(rows)),
         "not_in_the_scale": list(others),
     }
 
 
 def table(rows: list[Status], others: Sequence[str] = ()) -> str:
-    """The trainings as aligned lines, below a line of counts and above one with the total.
-
-    The others are runs with results that the scale lacks.
-    """
+    """The trainings as aligned lines below a line of counts, and runs that the scale lacks."""
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
     summary = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     width = max((len(row.run) for row in rows), default=0)
     lines = [f"{row.run:<{width}}  seed {row.seed}  {row.state:<8}  {row.detail}" for row in rows]
     strange = [f"{run}  has results, but the scale has no such run" for run in others]
-    stripped = [line.rstrip() for line in lines]
-    return "\n".join([summary, *stripped, *strange, str(outlook_of(rows))])
+    return "\n".join([summary, *(line.rstrip() for line in lines), *strange])
 
 
 def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) -> Status | None:
@@ -167,10 +105,9 @@ def _finished(results: Path, run: str, seed: int, scale: Scale, manifest: Path) 
         return None
     errors = errors_of("test error", metrics["test_error"])
     changes = changes_since(metrics, scale.run(run), manifest)
-    seconds = (_read(folder / TIMING) or {}).get("wall_seconds")
     if changes:
         errors += f"  changed since: {', '.join(changes)}"
-    return Status(run, seed, "outdated" if changes else "done", errors, seconds)
+    return Status(run, seed, "outdated" if changes else "done", errors)
 
 
 def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:
@@ -187,7 +124,7 @@ def _unfinished(results: Path, run: str, seed: int, resume: Path) -> Status:
     if progress["state"] == "stopped":
         return Status(run, seed, "waiting", progress["message"])
     if progress["state"] == "running" and _alive(progress):
-        return Status(run, seed, "running", _progress(progress), *_pace(progress))
+        return Status(run, seed, "running", progress_line(progress))
     return Status(run, seed, "failed", last_line or progress.get("message", "killed"))
 
 
@@ -212,26 +149,19 @@ def _alive(progress: dict[str, Any]) -> bool:
     return bool(psutil.pid_exists(progress["pid"]))
 
 
-def _progress(progress: dict[str, Any]) -> str:
+def progress_line(progress: Mapping[str, Any]) -> str:
+    """What a progress.json says of a training, on one line."""
     parts = [
-        f"epoch {min(progress['epoch'], progress['epochs'])}/{progress['epochs']}",
+        f"epoch {progress['epoch']}/{progress['epochs']}",
         f"step {progress['step']}/{progress['steps']}",
     ]
     if progress["validation_errors"]:
+        parts.append(f"loss {progress['loss']:.3f}")
         parts.append(errors_of("validation error", progress["validation_errors"]))
     parts.append(f"{progress['images_per_second']:.0f} images/s")
     if progress["seconds_left"] is not None:
         parts.append(f"{tqdm.format_interval(progress['seconds_left'])} left")
     return "  ".join(parts)
-
-
-def _pace(progress: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Seconds that a running training takes in all, and has left."""
-    left, steps = progress["seconds_left"], progress["steps"]
-    share = ((progress["epoch"] - 1) * steps + progress["step"]) / max(
-        1, progress["epochs"] * steps
-    )
-    return (left / (1 - share) if left is not None and share < 1 else None), left
 
 
 def errors_of(title: str, errors: list[float]) -> str:

@@ -20,7 +20,7 @@ from anyslice.jobs.inputs import Inputs, TrainingFolders, read_inputs
 from anyslice.jobs.interrupt import Interrupted, Interrupts
 from anyslice.jobs.kept import keep, restore, was_finished
 from anyslice.jobs.lock import sole_process
-from anyslice.jobs.progress import LiveLine, Pace, ProgressFile, TensorBoard, write_progress
+from anyslice.jobs.progress import Progress, write_progress
 from anyslice.jobs.results import clear, is_finished, write_training
 from anyslice.jobs.session import ResumableSession
 from anyslice.memory import keep_freed_memory
@@ -28,7 +28,6 @@ from anyslice.paths import PROGRESS, seed_folder
 from anyslice.training.distributed import processes_of_torchrun
 from anyslice.training.loop import train
 from anyslice.training.options import Options, make_deterministic
-from anyslice.training.session import Session
 
 
 def run_training(
@@ -40,7 +39,6 @@ def run_training(
     *,
     options: Options = Options(),  # noqa: B008
     test: bool = True,
-    tensorboard: bool = False,
 ) -> None:
     """Train a run of a scale with a seed, resuming its last checkpoint, and write its files.
 
@@ -52,7 +50,6 @@ def run_training(
         interrupts: when to stop.
         options: how to execute it.
         test: predict the test images at the end.
-        tensorboard: also write event files, to <output>/tensorboard.
 
     Raises:
         Interrupted: if it was asked to stop; the same call goes on.
@@ -96,12 +93,15 @@ def run_training(
                     with clear_write_errors(output):
                         clear(output)
                     area.mkdir(parents=True, exist_ok=True)
-                watchers = _watchers(inputs, area, output, tensorboard) if leads else []
+                recipe = inputs.run.recipe
+                shown = Progress(
+                    f"{name} seed {seed}", area / PROGRESS, recipe.epochs, recipe.batch_size
+                )
                 session = ResumableSession(
                     Checkpoints(area, inputs.identity),
                     minutes=scale.checkpoint_minutes,
                     interrupts=interrupts,
-                    watchers=watchers,
+                    watchers=[shown] if leads else [],
                     device=device,
                     processes=processes,
                     say=say,
@@ -183,16 +183,6 @@ def clear_memory_errors(batch: int, device: torch.device) -> Iterator[None]:
             f"{memory:.1f} GB, all that {device_name(device)} has, are too few for a batch of "
             f"{batch}: take another GPU, a smaller `batch_size`, or --bf16"
         ) from error
-
-
-def _watchers(inputs: Inputs, area: Path, output: Path, tensorboard: bool) -> list[Session]:
-    recipe, identity = inputs.run.recipe, inputs.identity
-    pace = Pace(recipe.epochs, recipe.batch_size)
-    watchers: list[Session] = [
-        LiveLine(f"{identity.run} seed {identity.seed}", pace),
-        ProgressFile(area / PROGRESS, pace),
-    ]
-    return [*watchers, TensorBoard(output / "tensorboard")] if tensorboard else watchers
 
 
 @contextmanager
