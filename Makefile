@@ -1,5 +1,6 @@
 # make demo      Figure 4a at the quick scale, from nothing
 # make study     the study, figures and report: make study DATA=<folder with cifar10/ and cifar100/>
+# make demo-page the page of docs/demo: networks that answer within a budget, in a browser; needs npm
 # make figures   every figure, the claims and the report of a published study, from published/study
 # make quicktest what takes about a minute, without lint: for every save
 # make test      formatting, lint, types and all tests but those of whole studies
@@ -24,13 +25,17 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Caches of the tools that tests start stay in the checkout; pip's is left where it is.
 quicktest test systemtest gputest bench killtest crashtest: export XDG_CACHE_HOME = $(CURDIR)/.cache
 
-.PHONY: demo study figures quicktest test systemtest gputest verify bench killtest crashtest check install lock
+.PHONY: demo demo-page study figures quicktest test systemtest gputest verify bench killtest crashtest check install lock
 
 demo: install
 	snakemake --cores all results/fig4a.pdf
 	@echo
 	@echo "figure  results/fig4a.pdf"
 	@echo "table   results/quick/fig4a.csv"
+
+demo-page: install
+	python scripts/demo_page.py work/demo
+	@echo "see it: python3 -m http.server --directory work/demo"
 
 # Each folder has the tar file, unpacked or not, or class folders; without DATA they are downloaded.
 study: SOURCES = sources={cifar10: "$(DATA)/cifar10", cifar100: "$(DATA)/cifar100"}
