@@ -62,7 +62,7 @@ def seed_folder(work: Path, scale: str, run: str, seed: int) -> Path:
 def user_cache() -> Path:
     """The folder in which programs keep what they can make again: XDG_CACHE_HOME or ~/.cache.
 
-    A relative path there is none, as its specification says.
+    A relative path there is ignored, as the specification requires.
     """
     try:
         home = Path.home()

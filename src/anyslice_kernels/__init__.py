@@ -1,4 +1,4 @@
-"""Kernels for training the networks of anyslice on CPUs, compiled by Numba for the CPU at hand.
+"""Kernels for training the networks of anyslice on CPUs, compiled by Numba for this CPU.
 
 Networks use residual_block.py, norm_relu.py and growth.py, each of which says when it pays; without
 Numba they never do, and the plain modules of PyTorch compute the same.

@@ -81,7 +81,7 @@ class Moments(NamedTuple):
 
 
 class Normalised(NamedTuple):
-    """BN of features at hand, scale x + shift; all are (C,).
+    """BN of given features, scale x + shift; all are (C,).
 
     Attributes:
         scale: see above.

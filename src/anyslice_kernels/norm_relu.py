@@ -49,7 +49,7 @@ def norm_relu(x: Tensor, norm: Norm) -> Tensor:
 class _NormReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, _weight: Tensor, _bias: Tensor, norm: Norm) -> Tensor:
-        # Importing takes half a second, which whoever does not train need not wait.
+        # Importing takes half a second, so only training pays for it.
         from anyslice_kernels import rows
 
         x = rows.rows(features)

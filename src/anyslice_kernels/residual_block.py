@@ -96,7 +96,7 @@ def residual_block(x: Tensor, convs: tuple[Conv, Conv, Conv], norms: tuple[Norm,
 class _Block(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, *arguments: Any) -> Tensor:
-        # Importing takes half a second, which whoever does not train need not wait.
+        # Importing takes half a second, so only training pays for it.
         from anyslice_kernels import grouped, pointwise
         from anyslice_kernels.norm import moments, normalise
 

@@ -249,7 +249,7 @@ pointer_to: Callable[[int, float], Any] = intrinsic(_type_pointer)
 _take: Callable[[Any, int], int] = intrinsic(_type_take)
 
 wait: Callable[[int], None] = intrinsic(_type_wait)
-"""For compiled functions: go on when all threads are here; the argument is the task's `barrier`."""
+"""For compiled functions: a barrier of all threads; the argument is the task's `barrier`."""
 
 
 @njit

@@ -2,7 +2,7 @@
 
 A compiler keeps sums in registers only if it sees all of them at once, and multiplies grouped
 channels as vectors only if it is told how. So these loops are put together here from vectors of
-LANES channels, as LLVM's instructions, and LLVM makes of them what the CPU at hand has (AVX-512,
+LANES channels, as LLVM's instructions, which LLVM maps to those of the CPU (AVX-512,
 AVX2, NEON).
 
     elementwise.py  the loops of BN and ReLU

@@ -48,7 +48,7 @@ def test_a_signal_saves_and_exits_with_75(command, folders, number):
     assert process.returncode == EXIT_CODE == 75
     assert time.monotonic() - began < 30
     assert f"got {number.name}" in said
-    assert "the same command goes on from there" in said
+    assert "the same command resumes from there" in said
     folder = seed_folder(folders.work, "short", "fashion-mnist-short/is-resnext", 1)
     newest = max(folder.glob("*/epoch*.json"))
     numbers = json.loads(newest.read_text())["content"]["numbers"]

@@ -370,4 +370,4 @@ def test_the_processes_stop_in_order_when_the_command_is_killed(command):
     command.kill()
     said = command.communicate(timeout=60)[0]
     assert "got SIGTERM" in said
-    assert "the same command goes on from there" in said
+    assert "the same command resumes from there" in said

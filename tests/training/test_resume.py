@@ -121,7 +121,7 @@ def test_a_training_of_one_epoch_never_speaks_of_a_second(short, data, session):
     with pytest.raises(Interrupted, match=r"^stopped at epoch 1, step 5 "):
         train(run, dataset, 1, device=CPU, session=session(StopAfter(7)))
     train(run, dataset, 1, device=CPU, session=session(Interrupts(), messages=messages))
-    assert messages == ["going on from the checkpoint of epoch 1, step 5"]
+    assert messages == ["resuming from the checkpoint of epoch 1, step 5"]
 
 
 def test_starting_over_is_said_with_the_reason(session, tmp_path, identity):

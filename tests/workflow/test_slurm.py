@@ -151,7 +151,7 @@ def test_a_training_goes_on_however_its_job_ends(project, snakemake, run):
     assert sorted(ends) == ["CANCELLED", "TIMEOUT"], said
     assert "SLURM has put this job back into its queue" in log_of(project, slow)
     for name in RUNS:
-        assert "going on from the checkpoint of epoch" in log_of(project, name)
+        assert "resuming from the checkpoint of epoch" in log_of(project, name)
 
     again = run(project, "snakemake", "-n", "--cores", "1", TARGET, "--config", f"scale={SCALE}")
     assert "Nothing to be done" in again.stdout, "without the profile, it is the same study"
@@ -200,7 +200,7 @@ def assert_trained_once(project: Path, scale: str, went_on: bool = False) -> Non
         ours, expected = ((folder / "model.safetensors").read_bytes() for folder in folders)
         assert ours == expected
         log = (folders[0] / "train.log").read_text()
-        assert ("going on from the checkpoint of epoch" in log) == went_on, log
+        assert ("resuming from the checkpoint of epoch" in log) == went_on, log
         assert log.count("; saving took") == 1, log
 
 

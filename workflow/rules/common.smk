@@ -56,7 +56,7 @@ def taxonomy_of(wildcards):
 
 
 def taxonomy_rules_of(wildcards):
-    """How a taxonomy is drawn from WordNet; nothing for data sets with coarse labels of their own."""
+    """How a taxonomy is extracted from WordNet; nothing for data sets with coarse labels of their own."""
     path = Path(f"params/taxonomy/{wildcards.dataset}.yaml")
     return path if path.exists() else []
 
@@ -123,7 +123,7 @@ def why_to_train(wildcards):
 
 
 def taxonomies():
-    """Data sets whose taxonomy is drawn: those of hierarchical runs, and CUB, whose tree is claimed."""
+    """Data sets whose taxonomy is plotted: those of hierarchical runs, and CUB, whose tree is claimed."""
     hierarchical = {
         name
         for name, dataset in SCALE.datasets.items()

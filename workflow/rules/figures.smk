@@ -1,7 +1,7 @@
 ENDINGS = ("pdf", "png", "csv", "tex")
 
 
-# The block diagrams are drawn from the networks' code alone.
+# The block diagrams are plotted from the networks' code alone.
 for figure in DIAGRAMS:
 
     rule:
@@ -21,8 +21,8 @@ for figure in DIAGRAMS:
             "anyslice figure {params.figure} --results results > {log} 2>&1"
 
 
-# FLOPs are "ancient": they are written anew for all runs of a data set at once, and a figure is
-# drawn again only when a network that it shows has changed.
+# FLOPs are "ancient": they are rewritten for all runs of a data set at once, and a figure is
+# plotted again only when a network that it shows has changed.
 rule draw:
     """A figure of the scale, and the table it draws."""
     input:

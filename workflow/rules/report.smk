@@ -1,4 +1,4 @@
-# What is said of all results together: the table of trainings, the claims, the report.
+# All results together: the table of trainings, the claims, the report.
 
 
 rule list_runs:

@@ -160,7 +160,7 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """What a figure's bars show: the 95 % interval of three or more seeds, else their range.
 
-    With two seeds the t interval is nine times their distance: drawn, it would hide the figure.
+    With two seeds the t interval is nine times their distance, which would hide the figure.
     """
     return t_interval(values) if len(values) > 2 else (min(values), max(values))
 

@@ -1,4 +1,4 @@
-"""`anyslice claims` and `report`: what is said of a scale's results as a whole."""
+"""`anyslice claims` and `report`: the claims judged, and the report."""
 
 from __future__ import annotations
 

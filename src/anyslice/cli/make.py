@@ -45,7 +45,7 @@ def make(arguments: tuple[str, ...]) -> None:
     wait_for_snakemake()
     refuse_lock_of_another_host()
     wait_for_jobs(Path.cwd())
-    with FileLock(STARTING):  # of several that have waited, one goes on and the others wait again
+    with FileLock(STARTING):  # of several that have waited, one starts and the others wait again
         wait_for_snakemake()
         remove_stale_lock()
         wait_for_jobs(Path.cwd())

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     help="Processes that train together, sharing every batch.  [default: one per GPU of the run]",
 )
 @click.option(
-    "--wait", is_flag=True, help="If this training is running already, wait for it, then go on."
+    "--wait", is_flag=True, help="If this training is running already, wait for it first."
 )
 @click.option(
     "--no-test",
@@ -90,13 +90,13 @@ def train(
     no_test: bool,
     **options: Any,
 ) -> None:
-    """Train RUN ("<dataset>/<run>") with one seed, going on from its last checkpoint.
+    """Train RUN ("<dataset>/<run>") with one seed, resuming its last checkpoint.
 
     With --set, the run as it would be with other keys: --set recipe.epochs=1 --set
     recipe.schedule=linear --set recipe.milestones=[].
 
     SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
-    75. The same command then goes on, and ends with the same bytes as if it had never stopped.
+    75. The same command then resumes, and ends with the same bytes as if it had never stopped.
     """
     from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
 

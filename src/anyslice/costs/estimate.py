@@ -1,4 +1,4 @@
-"""How long the trainings of a scale take on the device at hand, from a few steps of each."""
+"""How long the trainings of a scale take on this device, from a few steps of each."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class TimedWay:
         batch: images of a call.
         engine: its name; files of an earlier version also have "eager" and "all exits".
         milliseconds: the median over the rounds.
-        lower_quartile, upper_quartile: likewise.
+        lower_quartile, upper_quartile: in milliseconds.
         rounds: how often it was timed.
         network_name: of the family in scales; files of an earlier version have none.
     """

@@ -38,7 +38,7 @@ class Manifest:
         image_size: height and width in pixels.
         image_channels: 1 or 3.
         mean: of each channel, black 0 and white 1.
-        std: likewise.
+        std: of each channel.
         pad: see Description.
         shrink: see Description.
         counts: images of each part.

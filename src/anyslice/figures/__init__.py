@@ -32,7 +32,7 @@ KINDS: dict[str, Any] = {
     "gaps": (tables.gaps_table, gaps.draw),
     "properties": (measured.properties_table, properties.draw),
 }
-"""For each kind of figure its table, made from a scale's results, and how the table is drawn."""
+"""For each kind of figure its table, made from a scale's results, and how it is plotted."""
 
 SEEN = (
     "torchvision: released weights, which have seen our validation images, "

@@ -33,7 +33,7 @@ def draw(table: pd.DataFrame, face: Face) -> Figure:
 
 
 def legend_entries(table: pd.DataFrame, face: Face) -> dict[str, LegendEntry]:
-    """How each run is drawn, in the order of the legend: no two runs share an entry.
+    """How each run is plotted, in the order of the legend: no two runs share an entry.
 
     The points of a family are one entry, but for those that the figure styles.
     """

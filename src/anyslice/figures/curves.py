@@ -25,13 +25,13 @@ SHALLOW, THIN = "#c1272d", "black"
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """How the means of a run, role or level are drawn, and what the legend says of them.
+    """How the means of a run, role or level are plotted, and their legend.
 
     Attributes:
         label: in the legend; without one it has no entry there.
         colour: of line, markers and bars.
         marker: matplotlib's.
-        line: matplotlib's; "none" for points without a line, which are drawn larger.
+        line: matplotlib's; "none" for points without a line, which are larger.
     """
 
     label: str | None

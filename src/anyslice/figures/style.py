@@ -60,7 +60,7 @@ class Face:
         notes: scale, training, seeds and FLOPs convention.
         x: the cost along x, a column of the table.
         y_scale: of the error.
-        styles: of runs that are not drawn as their family is.
+        styles: of runs that are not plotted as their family is.
     """
 
     title: str

@@ -31,7 +31,7 @@ POLL_SECONDS = 1.0
 def own_gpus(count: int, interrupts: Interrupts, say: Callable[[str], object]) -> Iterator[None]:
     """Have `count` GPUs, if any, and let CUDA see no other, in this process and those it starts.
 
-    Waits, and says so once, while too few are free. All are taken at once or none, so that no two
+    Waits, with one message, while too few are free. All are taken at once or none, so that no two
     trainings wait for each other's. CUDA must not have started in this process.
 
     Under SLURM a job's GPUs are its own: as many as are needed are taken without a lock, and where

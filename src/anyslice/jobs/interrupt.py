@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Self
 
 EXIT_CODE = os.EX_TEMPFAIL
-"""Exit status (75) of a training that stopped in order and will go on when started again."""
+"""Exit status (75) of a training that stopped in order and resumes when started again."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 

@@ -19,7 +19,7 @@ KEPT = "finished"
 
 
 def keep(output: Path, area: Path) -> None:
-    """Keep the files of a finished training, and nothing else, in its resume area."""
+    """Cache the results in the work folder and delete the checkpoints."""
     if not (area / KEPT).exists():
         part = area / f"{KEPT}.part"
         shutil.rmtree(part, ignore_errors=True)

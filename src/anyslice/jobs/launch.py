@@ -23,7 +23,7 @@ def started_by_torchrun() -> bool:
 def stop_with_parent() -> None:
     """Get SIGTERM when the process that started this one is killed, on Linux.
 
-    Otherwise the processes of a training would go on without it, on GPUs that are free for others.
+    Otherwise a training's processes would outlive it, on GPUs whose locks are free.
     Until they have joined, when `Interrupts.listen` is to be called, SIGTERM ends them at once:
     they have nothing to save, and those that wait for others would not hear of it for long.
 

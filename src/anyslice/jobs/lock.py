@@ -47,7 +47,7 @@ def sole_process(folder: Path) -> Iterator[None]:
 
 
 def wait_until_free(folder: Path, interrupts: Interrupts) -> None:
-    """Wait, and say so, while another process holds a folder's lock.
+    """Wait, with a message, while another process holds a folder's lock.
 
     Raises:
         Interrupted: if asked to stop meanwhile.

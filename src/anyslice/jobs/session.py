@@ -63,7 +63,7 @@ class ResumableSession(Session):
         if checkpoint is not None:
             state.restore(checkpoint.tensors, checkpoint.numbers)
             self._at = state.epoch, state.step
-            self.say(f"going on from the checkpoint of {state.place}")
+            self.say(f"resuming from the checkpoint of {state.place}")
             self._note_device(checkpoint.numbers["devices"])
 
     def _note_device(self, before: list[str]) -> None:
@@ -123,7 +123,7 @@ class ResumableSession(Session):
             raise Interrupted(
                 f"stopped at {self._state.place} "
                 f"({self.interrupts.reason or 'another process was asked to'}); "
-                "the same command goes on from there"
+                "the same command resumes from there"
             )
 
     def _save(self) -> None:

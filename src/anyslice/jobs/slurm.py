@@ -37,7 +37,7 @@ def jobs_of(folder: Path) -> list[QueuedJob]:
 
 
 def wait_for_jobs(folder: Path) -> None:
-    """Wait, and say so, while jobs of a folder are in the queue.
+    """Wait, with a message, while jobs of a folder are in the queue.
 
     A Snakemake that is killed leaves them. A second job for the same training would hold GPUs only
     to wait for the first.

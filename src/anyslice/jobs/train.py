@@ -52,7 +52,7 @@ def run_training(
         test: predict the test images at the end.
 
     Raises:
-        Interrupted: if it was asked to stop; the same call goes on.
+        Interrupted: if it was asked to stop; the same call resumes.
         DivergedError: if it diverged.
         AnysliceError: if the training is running already, or a folder belongs to another one.
         OSError: if something cannot be written.

@@ -1,4 +1,4 @@
-"""Going on where Snakemake was killed, or where a machine is not as Snakemake expects it."""
+"""Resume where Snakemake was killed, or where a machine is not as Snakemake expects it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def all_locks() -> list[Path]:
 
 
 def date_back(paths: Iterable[Path]) -> None:
-    """Give files that are dated in the future the present time, and say so.
+    """Reset modification times that lie in the future, with a warning.
 
     Another machine's clock may have dated them. Snakemake takes a training's result for outdated if
     it is older than its data, so the training would fail at its end, every time.
@@ -130,5 +130,5 @@ def use_writable_cache() -> None:
 
 
 def find_first(folder: Path) -> None:
-    """Have the programs in a folder found before others of their name."""
+    """Prepend a folder to PATH."""
     os.environ["PATH"] = os.pathsep.join([str(folder), os.environ["PATH"]])

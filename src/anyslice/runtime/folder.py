@@ -31,7 +31,7 @@ class ImageFormat:
         size: height and width in pixels of what the network sees.
         channels: 1 grey or 3 RGB.
         mean: of each channel, black 0 and white 1.
-        std: likewise.
+        std: of each channel.
         pad: black pixels added on each side.
         shrink: after that, every shrink x shrink pixels are averaged to one.
     """

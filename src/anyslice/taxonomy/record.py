@@ -20,7 +20,7 @@ class Taxonomy:
 
     Attributes:
         dataset: its name.
-        source: what the tree was drawn from.
+        source: what the tree was extracted from.
         tree: all classes, and the nodes above them.
         matched: for each class how its place in the tree was found.
         levels: D levels of labels from fine to coarse; the first are the classes.

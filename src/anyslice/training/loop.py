@@ -148,7 +148,7 @@ def train(
 
 
 def make_network(run: Run, dataset: Dataset, seed: int, level_maps: Tensor) -> AnytimeNetwork:
-    """The run's network for this data set, with initial weights drawn from the seed.
+    """The run's network for this data set, with initial weights sampled from the seed.
 
     A network that is not trained keeps the weights it was built with: released ones.
     """

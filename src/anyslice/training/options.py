@@ -53,7 +53,7 @@ class Options:
     def autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         """The precision of forward and loss in training.
 
-        On a GPU weights are cast anew for each sub-network: under capture a cache would outlive
+        On a GPU weights are cast again for each sub-network: under capture a cache would outlive
         the graph's memory.
         """
         if not self.bf16:
