@@ -77,7 +77,7 @@ def test_tables_are_redrawn_as_published_without_torch(root, tmp_path):
     for path in published.glob("*.csv"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
         if path.stem not in ("claims", "runs"):
-            assert {f"{path.stem}.{end}" for end in ("pdf", "png", "tex")} <= {
+            assert {f"{path.stem}.{end}" for end in ("pdf", "png")} <= {
                 made.name for made in tmp_path.iterdir()
             }
     assert (tmp_path / "report.html").exists()

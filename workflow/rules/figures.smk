@@ -1,4 +1,4 @@
-ENDINGS = ("pdf", "png", "csv", "tex")
+ENDINGS = ("pdf", "png", "csv")
 
 
 # The block diagrams are plotted from the networks' code alone.
@@ -32,7 +32,6 @@ rule draw:
         flops=ancient(lambda w: required(flops_of(shown_in(w.figure)))),
     output:
         table=f"{RESULTS}/{{figure}}.csv",
-        latex=f"{RESULTS}/{{figure}}.tex",
         pdf=f"{RESULTS}/{{figure}}.pdf",
         png=f"{RESULTS}/{{figure}}.png",
     log:

@@ -17,10 +17,7 @@ from anyslice.cli.options import FILE, results_option, scale_and_results, scale_
     "--output", type=FILE, help="Write the picture to this PDF, PNG or SVG file, and nothing else."
 )
 def figure(name: str, scale: str, results: Path | None, output: Path | None) -> None:
-    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.
-
-    The table is there twice: as CSV with every seed, and as LaTeX with means and intervals.
-    """
+    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, and .csv of seeds."""
     from anyslice.figures import draw_figure
 
     loaded, folder = scale_and_results(scale, results)

@@ -1,4 +1,4 @@
-"""Every figure by its name: reads tables, writes <name>.csv, .tex, .pdf and .png."""
+"""Every figure by its name: reads tables, writes <name>.csv, .pdf and .png."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from anyslice.config.look import CostLook
 from anyslice.config.scale import Scale
 from anyslice.figures import batch_norm, branches, budget, gaps, joint_alone, levels, properties
 from anyslice.figures.curves import COSTS
-from anyslice.figures.latex import latex_of
 from anyslice.figures.style import Face, pdf_and_png, save
-from anyslice.files import write_atomically, write_text
+from anyslice.files import write_atomically
 
 DIAGRAMS = {"fig1": "i-resnext", "fig2": "is-resnext"}
 """Figures of an architecture: they need no scale, no data and no training."""
@@ -68,7 +67,6 @@ def draw_figure(scale: Scale, name: str, results: Path, output: Path | None = No
     if output is None:
         with write_atomically(results / f"{name}.csv") as path:
             table.to_csv(path, index=False)
-        write_text(results / f"{name}.tex", latex_of(table, face.title, face.notes))
     save(draw(table, face), *paths)
 
 

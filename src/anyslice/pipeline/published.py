@@ -157,13 +157,11 @@ def draw(scale: Scale, folder: Path, output: Path) -> None:
 
 def _draw_figure(scale: Scale, name: str, folder: Path, output: Path) -> None:
     from anyslice.figures import KINDS, face_of
-    from anyslice.figures.latex import latex_of
     from anyslice.figures.style import pdf_and_png, save
 
     shutil.copy(folder / f"{name}.csv", output / f"{name}.csv")
     table = pd.read_csv(folder / f"{name}.csv", float_precision="round_trip")
     face = face_of(scale, name)
-    write_text(output / f"{name}.tex", latex_of(table, face.title, face.notes))
     _, draw_table = KINDS[scale.figure(name).kind]
     save(draw_table(table, face), *pdf_and_png(output / name))
 
