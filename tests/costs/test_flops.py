@@ -82,15 +82,22 @@ def test_the_papers_networks_cost_what_was_measured_on_other_code(known):
 
 
 def paper_runs():
+    """Those of CIFAR-10 have every family; the others are part of `make systemtest` only."""
     scale = load_scale("paper")
+    marks = {"cifar10": pytest.mark.slow}
     return [
-        pytest.param(dataset, name, run.network, id=f"{dataset}/{name}")
+        pytest.param(
+            dataset,
+            name,
+            run.network,
+            id=f"{dataset}/{name}",
+            marks=marks.get(dataset, pytest.mark.system),
+        )
         for dataset, of_dataset in scale.datasets.items()
         for name, run in of_dataset.runs.items()
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("dataset", "name", "network"), paper_runs())
 def test_the_paper_scale_costs_what_is_on_record(dataset, name, network):
     if isinstance(network, TorchvisionParams):

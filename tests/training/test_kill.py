@@ -20,7 +20,7 @@ from anyslice.jobs.results import FILES
 from anyslice.jobs.train import run_training
 from anyslice.paths import seed_folder
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "2"))
 SEED = int(os.environ.get("KILL_SEED", "2018"))
 
 

@@ -236,7 +236,7 @@ MSDNET = MSDNetParams(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["i-resnext", "hierarchical", "plain", "msdnet"])
+@pytest.mark.parametrize("name", ["i-resnext", "hierarchical", "msdnet"])
 def test_two_processes_train_as_one(short, data, together, name):
     if name == "msdnet":
         run = Run(network=MSDNET, recipe=short.recipe)
@@ -261,7 +261,7 @@ def _run_training(scale, folders, interrupts):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("world", [4])
 def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, together, world):
     stopped = together(_run_training, short, folders, Interrupts(budget_minutes=0), world=world)
     assert len(set(stopped)) == 1
@@ -274,7 +274,7 @@ def test_processes_stop_together_and_go_on_exactly(short, folders, outcome, toge
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("world", [2])
 def test_killed_processes_end_with_the_bytes_of_undisturbed_ones(
     folders, outcome, changed_scale, world
 ):
