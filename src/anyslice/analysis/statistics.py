@@ -61,10 +61,6 @@ def estimate(statistic: Callable[[Seeds], float], seeds: Seeds) -> Estimate:
     For a mean it is Student's interval. The largest value of a noisy curve is too large on average,
     by an amount that the jackknife estimates, though not well: so the interval reaches from that
     of the corrected value to that of the value itself.
-
-    Args:
-        statistic: its value in a study of some of the seeds.
-        seeds: of the whole study.
     """
     value = statistic(seeds)
     n = len(seeds)
@@ -269,7 +265,6 @@ def estimate_saving(curves: Callable[[Seeds], tuple[Curve, Curve]], seeds: Seeds
 
     Args:
         curves: of a study of some of the seeds; the first is the one that saves.
-        seeds: of the whole study.
     """
     curves = cache(curves)
     plain = estimate(lambda some: _saving(curves(some)), seeds)

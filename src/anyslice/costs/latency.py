@@ -36,7 +36,6 @@ class TimedWay:
         subnetwork: 1 ... K.
         macs: multiply-adds of an image.
         error: on the test images, in percent, of the finest labels.
-        batch: images of a call.
         engine: its name; files of an earlier version also have "eager" and "all exits".
         milliseconds: the median over the rounds.
         lower_quartile, upper_quartile: in milliseconds.
@@ -84,12 +83,7 @@ def read_comparison(path: Path) -> Comparison:
 
 
 def time_subnetworks(predictor: AnytimePredictor, batch: int) -> list[TimedWay]:
-    """One row for each sub-network, all timed in turns, each warm.
-
-    Args:
-        predictor: of an exported folder.
-        batch: images of a call.
-    """
+    """One row for each sub-network, all timed in turns, each warm."""
     model = predictor.model
     images = model.images
     zeros = np.zeros((batch, images.channels, images.size, images.size), np.float32)

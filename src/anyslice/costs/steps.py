@@ -47,7 +47,6 @@ def take_turns(
 
     Args:
         actions: by name, in the order of their turns.
-        rounds: how often each is timed.
         warm: call each action once, not timed, before it is timed. Without that, the first short
             one after a long one finds the processor's caches full of other things.
     """

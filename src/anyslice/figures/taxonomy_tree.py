@@ -48,7 +48,6 @@ def draw(taxonomy: Taxonomy, *, title: str, stem: Path) -> None:
 
     Args:
         taxonomy: with at most as many levels as there are LEVEL_COLOURS.
-        title: above the tree.
         stem: output path without its ending; .pdf and .png are written.
     """
     tree = taxonomy.tree

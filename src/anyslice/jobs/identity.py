@@ -68,12 +68,7 @@ def digest(value: Any) -> str:
 
 
 def origin_of(code: dict[str, str], run: Mapping[str, Any]) -> str:
-    """The digest of the earliest code that trains a run to the same bytes as this code does.
-
-    Args:
-        code: see `Identity`.
-        run: its parameters as a mapping.
-    """
+    """The digest of the earliest code that trains a run to the same bytes as this code does."""
     origin, of_run = digest(code), digest(run)
     earlier = {record["code"]: record for record in _equal_code()}
     while (record := earlier.get(origin)) and of_run in record["runs"]:
@@ -115,7 +110,6 @@ def code_of(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
     Args:
         roots: names as `file_of` takes them; what they import, at once or later, is followed: of
             the package what is in ROOMS, KERNELS, of a module outside it what lies beside it.
-        package: the package's folder.
     """
     found: dict[str, str] = {}
     to_read = list(roots)

@@ -117,14 +117,7 @@ def _alike(scale: Scale, run: str) -> str:
 
 
 def _compare(scale: Scale, runs: list[str], before: Path, folder: Path) -> dict[str, str]:
-    """For each run the first difference between two versions of the code, "" for none.
-
-    Args:
-        scale: has the runs.
-        runs: to train.
-        before: the folder of the earlier package.
-        folder: for files in between.
-    """
+    """For each run the first difference between two versions of the code, "" for none."""
     on_files = [run for run in runs if load_description(dataset_of(run)).storage == "files"]
     found = dict.fromkeys(on_files, "is on image files, which are not replayed")
     jobs = {run: str(_random_images(run, scale, folder)) for run in runs if run not in on_files}

@@ -24,7 +24,6 @@ class ResumableSession(Session):
     """Saves checkpoints, shows progress, stops when asked.
 
     Args:
-        checkpoints: where to save.
         minutes: at most this long between checkpoints. One is also saved at the end of an epoch,
             unless the epochs are so short that this would take more than SHARE of the time.
         interrupts: asked whether to stop.

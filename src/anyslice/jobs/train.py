@@ -45,10 +45,6 @@ def run_training(
     Args:
         scale: where the run, the threads and the checkpoint interval come from.
         name: "<dataset>/<run>".
-        seed: the training's seed.
-        folders: where to read and write.
-        interrupts: when to stop.
-        options: how to execute it.
         test: predict the test images at the end.
 
     Raises:

@@ -101,7 +101,6 @@ class SparseBlock(nn.Module):
 
         Args:
             x: (N, W / K, H, W), the k-th sub-feature of the input.
-            k: 1 ... K.
             before: relu(bn1([x_1; ...; x_(k-1)])), (N, (k - 1) W / K, H, W); None for k = 1.
 
         Returns:
@@ -168,10 +167,6 @@ def sub_feature(
     """Sub-feature k of the last block's output, (N, W_last / K, H, W).
 
     Args:
-        stem: of the network.
-        stages: of the network.
-        K: of the network.
-        k: 1 ... K.
         images: (N, channels, H, W).
         before: what the call for k - 1 left; empty for k = 1.
 
@@ -229,8 +224,6 @@ class SparseSubnetwork(nn.Module):
     """Sub-network k of an IS-ResNeXt: its first k sub-features and its head, nothing else.
 
     Args:
-        network: the whole.
-        k: 1 ... K.
         dense: run each block's conv1 as one convolution that holds zeros, not as k narrow ones.
     """
 

@@ -89,7 +89,6 @@ class GridStep(nn.Module):
     """What an exit adds to the one before it.
 
     Args:
-        network: the whole.
         new: the cells to compute.
         before: the cells whose features the step before left.
         left: those whose features this one leaves, for the cells of later steps.

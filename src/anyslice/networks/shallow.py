@@ -26,7 +26,6 @@ class Segment(nn.Module):
     A block that begins a stage takes its input at half the resolution.
 
     Args:
-        blocks: in order.
         begins_stage: for each block the width to which its input is down-scaled, or None.
     """
 

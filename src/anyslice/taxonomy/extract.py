@@ -25,9 +25,7 @@ def from_wordnet(
     """Draw a taxonomy from WordNet.
 
     Args:
-        dataset: its name.
         classes: names in the order of the labels.
-        description: of the taxonomy.
         wordnet: folder with WordNet's noun files.
         parents: a file that names each class's parent synset; without it, classes are matched by
             name.

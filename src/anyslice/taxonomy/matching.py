@@ -56,7 +56,6 @@ def match_by_file(
     """Match classes to the parent synsets that a file names.
 
     Args:
-        nouns: WordNet.
         classes: names in the order of the labels.
         file: a line per class: the parent synset's name, in class order; or the class, a tab, and
             the parent synset's name, in any order.

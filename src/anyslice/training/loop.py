@@ -94,10 +94,7 @@ def train(
     """Train a run with a seed.
 
     Args:
-        run: network and recipe.
-        dataset: prepared images.
         seed: of the initial weights, the order of the images and their augmentation.
-        device: where to train.
         level_maps: for each level the label of every class (a hierarchy), or None.
         test: predict the test images at the end; a pilot must not.
         session: what is done between the steps; nothing by default.

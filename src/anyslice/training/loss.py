@@ -34,7 +34,6 @@ def joint_backward(
     """Accumulate the gradient of the joint loss, pass by pass, in the network's parameters.
 
     Args:
-        network: K sub-networks.
         images: (N, channels, H, W).
         labels: (D, N).
         reduction: "sum" over the sub-networks as in equation (1), or "mean".

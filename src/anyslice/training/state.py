@@ -115,9 +115,6 @@ class State:
     def raise_if_diverged(self, *, since: int = 0) -> None:
         """Look for losses that are not finite in the steps of this epoch; waits for the device.
 
-        Args:
-            since: the first step to look at.
-
         Raises:
             DivergedError: naming step, learning rate and sub-network of the first one.
         """
