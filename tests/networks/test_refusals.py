@@ -1,7 +1,8 @@
 """Hyper-parameters that cannot work are refused with a sentence that says what would."""
 
 import pytest
-from families import small
+import torch
+from families import NETWORKS, small
 
 from anyslice.networks import build, initialise
 
@@ -52,6 +53,23 @@ def test_what_cannot_work_is_refused(name, changes, message):
 def test_what_torchvision_does_not_have_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         build("torchvision", **{"arch": "resnet18", "classes": 10, "image_size": 64} | changes)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(2, 1, 12, 12, dtype=torch.uint8), r"not torch.uint8: of pixels 0 ... 255"),
+        (torch.zeros(2, 1, 12, 12, dtype=torch.int64), r"not torch.int64"),
+        (torch.zeros(2, 3, 12, 12), r"takes images of 1 channels, not 3"),
+        (torch.zeros(1, 12), r"must be a tensor \(N, 1, H, W\), not \(1, 12\)"),
+    ],
+)
+def test_images_that_do_not_fit_are_named_by_networks_and_sub_networks(name, images, message):
+    network = small(name).eval()
+    for takes_images in (network, network.subnetwork(1)):
+        with pytest.raises(ValueError, match=message):
+            takes_images(images)
 
 
 def test_an_unknown_initialisation_is_refused():

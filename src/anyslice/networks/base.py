@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -32,8 +33,42 @@ class Task:
     image_size: int
     image_channels: int = 3
 
+    def problem(self, images: Any) -> str:
+        """Why a network cannot take images, or nothing."""
+        if not isinstance(images, Tensor) or images.dim() != 4:
+            shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            return f"images must be a tensor (N, {self.image_channels}, H, W), not {shape}"
+        if images.shape[1] != self.image_channels:
+            return (
+                f"the network takes images of {self.image_channels} channels, not {images.shape[1]}"
+            )
+        if not images.is_floating_point():
+            return (
+                f"images must be normalised floating-point numbers, not {images.dtype}: of pixels "
+                "0 ... 255 that is (images / 255 - mean) / std, as the data set's manifest has them"
+            )
+        return ""
 
-class AnytimeNetwork(nn.Module, ABC):
+
+class TakesImages(nn.Module):
+    """A module that explains what is wrong with images that it cannot take.
+
+    It looks at them after the failure only, so that a call costs nothing more.
+    """
+
+    task: Task
+
+    def __call__(self, *inputs: Any) -> Any:
+        """As `nn.Module`; raises AnysliceError if the images do not fit the task."""
+        try:
+            return super().__call__(*inputs)
+        except RuntimeError as error:
+            if problem := self.task.problem(inputs[0]):
+                raise AnysliceError(problem) from error
+            raise
+
+
+class AnytimeNetwork(TakesImages, ABC):
     """A network with K sub-networks and, for a hierarchy, D label levels.
 
     A subclass is made of its parameters, a dataclass of `config.families`, and a `Task`.
@@ -125,12 +160,12 @@ def _refine(steps: Sequence[nn.Module], images: Tensor) -> Iterator[Logits]:
         yield logits
 
 
-class Standalone(nn.Module):
+class Standalone(TakesImages):
     """A K = 1 network as an ordinary module: images to the logits of its only sub-network."""
 
     def __init__(self, network: AnytimeNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.task = network, network.task
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over the D levels, of images (N, channels, H, W)."""

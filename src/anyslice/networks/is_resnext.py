@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anyslice.config.families import ISResNeXtParams
-from anyslice.networks.base import AnytimeNetwork, Logits, Task
+from anyslice.networks.base import AnytimeNetwork, Logits, TakesImages, Task
 from anyslice.networks.heads import make_head
 from anyslice.networks.norm import copy_norm, norm_relu
 from anyslice.networks.stem import Stages, Stem, downscale
@@ -220,7 +220,7 @@ def _first(x: Tensor, width: int) -> Tensor:
     return prefix.contiguous(memory_format=torch.channels_last) if compact else prefix
 
 
-class SparseSubnetwork(nn.Module):
+class SparseSubnetwork(TakesImages):
     """Sub-network k of an IS-ResNeXt: its first k sub-features and its head, nothing else.
 
     Args:
@@ -229,7 +229,7 @@ class SparseSubnetwork(nn.Module):
 
     def __init__(self, network: ISResNeXt, k: int, *, dense: bool = False) -> None:
         super().__init__()
-        self.k, self.dense = k, dense
+        self.k, self.dense, self.task = k, dense, network.task
         width = k * network.params.W // network.K
         weight = network.stem.conv.weight[:width]
         self.stem = Stem(network.task.image_channels, width, network.task.image_size).to(weight)

@@ -27,7 +27,7 @@ from typing import Any, Literal, cast
 from torch import Tensor, nn
 
 from anyslice.config.families import LARGEST_SMALL_IMAGE, MSDNetParams
-from anyslice.networks.base import AnytimeNetwork, Logits, Task
+from anyslice.networks.base import AnytimeNetwork, Logits, TakesImages, Task
 from anyslice.networks.grid import IMAGE, Bottleneck, Cell, ConvNormReLU, DenseCell, Grid
 from anyslice.networks.heads import Head, global_average, make_head
 from anyslice_kernels.norm_relu import applies
@@ -67,15 +67,15 @@ class OriginalHead(nn.Module):
         return cast(Tensor, self.fc(global_average(self.convs(features))))
 
 
-class Exit(nn.Module):
+class Exit(TakesImages):
     """One exit as a stand-alone module: the cells up to it, computed in order, and its head."""
 
-    def __init__(self, grid: Grid, cells: Sequence[Cell], exit_cell: Cell, head: nn.Module) -> None:
+    def __init__(self, network: MSDNet, k: int, cells: Sequence[Cell]) -> None:
         super().__init__()
-        self.order = tuple(cells)
-        self.grid = grid.only(self.order)
-        self.head = copy.deepcopy(head)
-        self.exit_cell = exit_cell
+        self.task, self.order = network.task, tuple(cells)
+        self.grid = network.grid.only(self.order)
+        self.head = copy.deepcopy(network.heads[k - 1])
+        self.exit_cell = network.exit_cells[k - 1]
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
@@ -206,9 +206,7 @@ class MSDNet(AnytimeNetwork):
     def subnetwork(self, k: int) -> nn.Module:
         """Exit k with the cells up to it."""
         self.check_k(k)
-        cells, exit_cell = self._cells_up_to(k), self.exit_cells[k - 1]
-        subnetwork = Exit(self.grid, cells, exit_cell, self.heads[k - 1])
-        return subnetwork.train(self.training)
+        return Exit(self, k, self._cells_up_to(k)).train(self.training)
 
 
 def columns_of(params: MSDNetParams) -> tuple[list[Column], list[int]]:

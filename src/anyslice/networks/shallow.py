@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from anyslice.config.families import ShallowResNeXtParams
-from anyslice.networks.base import AnytimeNetwork, Logits, Task
+from anyslice.networks.base import AnytimeNetwork, Logits, TakesImages, Task
 from anyslice.networks.heads import make_head
 from anyslice.networks.resnext import Block
 from anyslice.networks.stem import Stages, Stem, downscale
@@ -41,14 +41,13 @@ class Segment(nn.Module):
         return x
 
 
-class ShallowSubnetwork(nn.Module):
+class ShallowSubnetwork(TakesImages):
     """A truncated ResNeXt: stem, segments and one head."""
 
-    def __init__(self, stem: Stem, segments: nn.Sequential, head: nn.Module) -> None:
+    def __init__(self, network: ShallowResNeXt, k: int) -> None:
         super().__init__()
-        self.stem = stem
-        self.segments = segments
-        self.head = head
+        self.task, self.stem = network.task, network.stem
+        self.segments, self.head = network.segments[:k], network.heads[k - 1]
 
     def forward(self, images: Tensor) -> Logits:
         """Logits (N, classes), or a tuple over D levels, of images (N, channels, H, W)."""
@@ -109,5 +108,4 @@ class ShallowResNeXt(AnytimeNetwork):
     def subnetwork(self, k: int) -> nn.Module:
         """The truncated ResNeXt that ends at exit k."""
         self.check_k(k)
-        truncated = ShallowSubnetwork(self.stem, self.segments[:k], self.heads[k - 1])
-        return copy.deepcopy(truncated).train(self.training)
+        return copy.deepcopy(ShallowSubnetwork(self, k)).train(self.training)
