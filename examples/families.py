@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import Positive
-from anyslice.config.families import NetworkParams, Problem
-from anyslice.config.family import Family
+from anyslice.config.checked_yaml import Positive, Problem
+from anyslice.config.families import Family, NetworkParams
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,9 @@ def test_another_family_replaces_the_network_as_a_whole(extended):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("recipe: {epoch: 3}\n", "mine.yaml: unknown key 'recipe.epoch'"),
-        ("name: other\n", "mine.yaml: unknown key 'name': it is the file's own name"),
-        ("seedz: [1]\n", "unknown key 'seedz'; choose from .*, figures, checkpoint_minutes"),
+        ("recipe: {epoch: 3}\n", "mine.yaml: key 'recipe.epoch': unknown; choose from epochs"),
+        ("name: other\n", "mine.yaml: key 'name': unknown: it is the file's own name"),
+        ("seedz: [1]\n", "key 'seedz': unknown; choose from .*, figures, checkpoint_minutes"),
         ("seeds: [1]\nseeds: [2]\n", "key 'seeds' appears twice"),
         ("recipe: {epochs: 3, gamma: 0.1, epochs: 4}\n", "key 'epochs' appears twice"),
     ],

@@ -411,5 +411,5 @@ def test_folders_and_files_are_keys_of_some_formats_only(tmp_path):
     with pytest.raises(ParameterError, match="key 'folders': format idx has no class folders"):
         load_description(str(path))
     path.write_text(re.sub(r"files:\n(  .*\n)+", "", text))
-    with pytest.raises(ParameterError, match="key 'files' is missing"):
+    with pytest.raises(ParameterError, match="key 'files': missing"):
         load_description(str(path))

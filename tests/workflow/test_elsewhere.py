@@ -116,7 +116,7 @@ def test_folders_with_any_characters_in_commands(project, run):
         "--config",
         *config,
     ).stdout
-    assert """--source-of cub 'it'"'"'s here'""" in shown
+    assert """fetch cub --source 'it'"'"'s here'""" in shown
 
 
 @pytest.mark.slow

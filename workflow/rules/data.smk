@@ -1,11 +1,9 @@
 # From a data set's sources to verified tensors or image files. Where the files of a data set lie in
 # a folder of yours, name it: --config 'sources={imagenet: /path/to/ILSVRC2012}'.
-# A source folder belongs to one machine, so it must not trigger a re-run; Snakemake ignores parameters
-# that are functions of the output.
-SOURCES = " ".join(
-    f"--source-of {quote(name)} {quote(folder)}"
-    for name, folder in config["sources"].items()
-)
+def source_of(dataset):
+    """The option that names a data set's folder, if it has one."""
+    folder = config["sources"].get(dataset)
+    return f"--source {quote(folder)}" if folder else ""
 
 
 wildcard_constraints:
@@ -22,11 +20,13 @@ rule fetch:
         "data/sources/{dataset}/fetch.log",
     localrule: True
     params:
-        sources=lambda w, output: SOURCES,
+        # A source folder belongs to one machine, so it must not trigger a re-run: Snakemake ignores
+        # parameters that are functions of the output.
+        source=lambda w, output: source_of(w.dataset),
     message:
         "find the files of {wildcards.dataset}"
     shell:
-        "anyslice data fetch {wildcards.dataset} {params.sources} --output {output} > {log} 2>&1"
+        "anyslice data fetch {wildcards.dataset} {params.source} --output {output} > {log} 2>&1"
 
 
 rule prepare:

@@ -136,7 +136,7 @@ def load_claims(path: Path = Path("params/claims.yaml")) -> dict[str, Claim]:
     """
     claims = check(_File, read_mapping(path), path).claims
     problems = (
-        f"key 'claims.{name}': {problem}"
+        (f"claims.{name}", problem)
         for name, claim in claims.items()
         for problem in _contradictions(claim)
     )

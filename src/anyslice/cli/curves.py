@@ -6,7 +6,11 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FILE, results_option, scale_and_results, scale_option
+from anyslice.cli.loaded import results_option, scale_option
+from anyslice.cli.options import FILE
+from anyslice.config.scale import Scale
+from anyslice.figures.learning import draw, learning_table
+from anyslice.figures.style import save
 
 
 @click.command()
@@ -14,15 +18,11 @@ from anyslice.cli.options import FILE, results_option, scale_and_results, scale_
 @scale_option
 @results_option
 @click.option("--output", type=FILE, help="PDF, PNG or SVG file.  [default: <results>/curves.pdf]")
-def curves(runs: tuple[str, ...], scale: str, results: Path | None, output: Path | None) -> None:
+def curves(runs: tuple[str, ...], scale: Scale, results: Path, output: Path | None) -> None:
     """Draw training loss and validation error of RUN... ("<dataset>/<run>") by epoch.
 
     Of all seeds that are finished: their mean, and their range as a band.
     """
-    from anyslice.figures.learning import draw, learning_table
-    from anyslice.figures.style import save
-
-    loaded, folder = scale_and_results(scale, results)
-    path = output or folder / "curves.pdf"
-    save(draw(learning_table(loaded, runs, folder), loaded), path)
+    path = output or results / "curves.pdf"
+    save(draw(learning_table(scale, runs, results), scale), path)
     click.echo(f"curves: {path}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
-from anyslice.cli.options import COUNT, scale_option
+from anyslice.cli.loaded import scale_option
+from anyslice.cli.options import COUNT
+from anyslice.config.scale import Scale
+from anyslice.costs.estimate import as_markdown, estimate_each
 from anyslice.errors import AnysliceError
 
 
@@ -12,20 +15,16 @@ from anyslice.errors import AnysliceError
 @click.argument("figures", nargs=-1)
 @scale_option
 @click.option("--steps", type=COUNT, default=10, help="Steps of each run.")
-def estimate(figures: tuple[str, ...], scale: str, steps: int) -> None:
+def estimate(figures: tuple[str, ...], scale: Scale, steps: int) -> None:
     """Time some steps of each run that FIGURES show (default: all), on this GPU or CPU.
 
     Prints images per second, memory and hours of a training, and of all seeds. It needs no data:
     images are random. Runs of 0 epochs are left out.
     """
-    from anyslice.config.scale import load_scale
-    from anyslice.costs.estimate import as_markdown, estimate_each
-
-    loaded = load_scale(scale)
-    shown = [run for name in figures for run in loaded.figure(name).full_names]
-    runs = [name for name in dict.fromkeys(shown or loaded.shown) if loaded.run(name).recipe.epochs]
+    shown = [run for name in figures for run in scale.figure(name).full_names]
+    runs = [name for name in dict.fromkeys(shown or scale.shown) if scale.run(name).recipe.epochs]
     if not runs:
-        raise AnysliceError(f"{loaded.path}: no figure shows a run that is trained")
-    estimates = estimate_each(loaded, runs, steps)
-    click.echo(as_markdown(estimates, len(loaded.seeds)))
+        raise AnysliceError(f"{scale.path}: no figure shows a run that is trained")
+    estimates = estimate_each(scale, runs, steps)
+    click.echo(as_markdown(estimates, len(scale.seeds)))
     click.echo(f"\n{estimates[0].device}; training steps only")

@@ -7,6 +7,10 @@ from pathlib import Path
 import click
 
 from anyslice.cli.options import FOLDER
+from anyslice.config.checked_yaml import ParameterError
+from anyslice.config.dataset import load_description
+from anyslice.export.folder import export_run
+from anyslice.export.run_folder import load_run
 
 
 @click.command()
@@ -23,11 +27,6 @@ def export(run: Path, output: Path, licence: str) -> None:
     weights, and a README.md. Each graph is checked against the network; one that is there already
     is kept if it gives the same.
     """
-    from anyslice.config.checked_yaml import ParameterError
-    from anyslice.config.dataset import load_description
-    from anyslice.export.folder import export_run
-    from anyslice.export.run_folder import load_run
-
     trained = load_run(run)
     try:
         data = load_description(trained.training["dataset"])

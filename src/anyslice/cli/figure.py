@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FILE, results_option, scale_and_results, scale_option
+from anyslice.cli.loaded import results_option, scale_option
+from anyslice.cli.options import FILE
+from anyslice.config.scale import Scale
+from anyslice.figures import draw_figure
 
 
 @click.command()
@@ -16,9 +19,9 @@ from anyslice.cli.options import FILE, results_option, scale_and_results, scale_
 @click.option(
     "--output", type=FILE, help="Write the picture to this PDF, PNG or SVG file, and nothing else."
 )
-def figure(name: str, scale: str, results: Path | None, output: Path | None) -> None:
-    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, and .csv of seeds."""
-    from anyslice.figures import draw_figure
+def figure(name: str, scale: Scale, results: Path, output: Path | None) -> None:
+    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.
 
-    loaded, folder = scale_and_results(scale, results)
-    draw_figure(loaded, name, folder, output)
+    The table is there twice: as CSV with every seed, and as LaTeX with means and intervals.
+    """
+    draw_figure(scale, name, results, output)

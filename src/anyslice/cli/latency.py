@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+import pandas as pd
 
 from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options
-
-if TYPE_CHECKING:
-    from anyslice.costs.latency import TimedWay
+from anyslice.costs import latency as costs
+from anyslice.costs.machine import this_machine
+from anyslice.figures.latency import draw
+from anyslice.files import write_json
+from anyslice.runtime import AnytimePredictor
 
 
 @click.command()
@@ -37,7 +40,6 @@ if TYPE_CHECKING:
     type=FILE,
     help="Also write what was measured, and on which machine, to this JSON file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print that JSON, not a table.")
 @prediction_options
 def latency(
     models: tuple[Path, ...],
@@ -45,50 +47,29 @@ def latency(
     measured: Path | None,
     figure: Path | None,
     output: Path | None,
-    as_json: bool,
     **execution: Any,
 ) -> None:
     """Time every sub-network of the exported folders MODEL, in turns.
 
     Each is run as by `anyslice predict`. Times are medians, with quartiles.
     """
-    import json
-    from dataclasses import asdict
-
-    import pandas as pd
-
-    from anyslice.costs.latency import Comparison, read_comparison
-    from anyslice.costs.machine import this_machine
-    from anyslice.files import write_json
-
     if bool(models) == bool(measured):
         raise click.UsageError("give folders of exported networks, or --measured")
     if measured:
-        found = read_comparison(measured)
+        found = costs.read_comparison(measured)
     else:
-        rows = _measure(models, batches, **execution)
-        found = Comparison(this_machine(execution["threads"]), tuple(rows))
+        predictors = [AnytimePredictor(folder, **execution) for folder in models]
+        rows = [
+            row
+            for predictor in predictors
+            for batch in batches
+            for row in costs.time_subnetworks(predictor, batch)
+        ]
+        found = costs.Comparison(this_machine(execution["threads"]), tuple(rows))
+    table = pd.DataFrame(found.rows)
     if output:
         write_json(output, asdict(found))
-    table = pd.DataFrame(found.rows)
     if figure:
-        from anyslice.figures.latency import draw
-
         draw(table, found.machine, figure)
-    if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
-        return
     click.echo(found.machine)
     click.echo(table.to_string(index=False, float_format="{:.3f}".format))
-
-
-def _measure(models: Sequence[Path], batches: Sequence[int], **execution: Any) -> list[TimedWay]:
-    from anyslice.costs.latency import time_subnetworks
-    from anyslice.runtime import AnytimePredictor
-
-    rows = []
-    for folder in models:
-        predictor = AnytimePredictor(folder, **execution)
-        for batch in batches:
-            rows += time_subnetworks(predictor, batch)
-    return rows

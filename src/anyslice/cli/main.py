@@ -1,71 +1,71 @@
-"""`anyslice`, the one command. Verbs import what is heavy themselves, so that --help is quick."""
+"""`anyslice`, the one command."""
 
 from __future__ import annotations
 
 import os
-from itertools import chain
+from importlib import import_module
 from typing import Any
 
 import click
 
-from anyslice.cli.claims import claims, report
-from anyslice.cli.curves import curves
-from anyslice.cli.data import data
-from anyslice.cli.estimate import estimate
-from anyslice.cli.export import export
-from anyslice.cli.figure import figure
-from anyslice.cli.flops import flops
-from anyslice.cli.latency import latency
-from anyslice.cli.make import make
-from anyslice.cli.predict import predict
-from anyslice.cli.published import published
-from anyslice.cli.runs import runs
-from anyslice.cli.status import status
-from anyslice.cli.taxonomy import taxonomy, taxonomy_figure, taxonomy_parents
-from anyslice.cli.train import train
-from anyslice.cli.verify import verify
 from anyslice.errors import AnysliceError
 
-SECTIONS: dict[str, dict[click.Command, str]] = {
+SECTIONS = {
     "Data": {
-        data: "describe, fetch, prepare and show data sets",
-        taxonomy: "label levels from class names and WordNet",
+        "data": "describe, fetch, prepare and show data sets",
+        "taxonomy": "label levels from class names and WordNet",
     },
     "Train": {
-        train: "train a run with one seed, resuming its last checkpoint",
-        status: "which trainings wait, run, are done or failed; time left",
-        runs: "write the table of all trainings",
-        estimate: "how long the trainings behind a figure take here",
+        "train": "train a run with one seed, going on where it stopped",
+        "status": "which trainings wait, run, are done or failed; time left",
+        "runs": "write the table of all trainings",
+        "estimate": "how long the trainings behind a figure take here",
     },
     "Predict": {
-        predict: "say what is in images, within a budget",
-        export: "write a trained network as a folder that runs anywhere",
-        latency: "time every sub-network of exported networks",
+        "predict": "say what is in images, within a budget",
+        "export": "write a trained network as a folder that runs anywhere",
+        "latency": "time every sub-network of exported networks",
     },
     "Look": {
-        flops: "count operations and parameters of every sub-network",
-        figure: "draw a figure and write its table",
-        curves: "draw learning curves",
-        claims: "judge the paper's claims by the figures' tables",
-        report: "write verdicts, figures and trainings as one page",
+        "flops": "count operations and parameters of every sub-network",
+        "figure": "draw a figure and write its table",
+        "curves": "draw learning curves",
+        "claims": "judge the paper's claims by the figures' tables",
+        "report": "write verdicts, figures and trainings as one page",
     },
     "Pipeline": {
-        make: "run Snakemake, resuming after a crash",
-        verify: "say what is outdated, and why",
-        published: "a study as data: write, draw, restore, fill in pages",
+        "make": "run Snakemake, going on after a crash",
+        "verify": "say what is outdated, and why",
+        "published": "a study as data: write, draw, restore, fill in pages",
     },
 }
-"""The verbs by what people do with them, each in a few words."""
+"""The verbs by what people do with them, each in a few words; every verb has a module of its name.
 
-FOR_RULES = (taxonomy_parents, taxonomy_figure)
-"""Verbs that rules call, and people hardly; the help leaves them out."""
+Those that only rules call are left out of the help: they are in the module of their first word.
+"""
+
+FOR_RULES = ("taxonomy-parents", "taxonomy-figure")
 
 
 class Verbs(click.Group):
-    """A group whose help has its commands in sections, and whose errors are one line."""
+    """A group that imports a verb when it is called; its help has sections, its errors a line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Those of the help, in its order."""
+        return [verb for verbs in SECTIONS.values() for verb in verbs]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        if cmd_name not in (*self.list_commands(ctx), *FOR_RULES):
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f"anyslice.cli.{cmd_name.partition('-')[0]}")
+        verb: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return verb
 
     def invoke(self, ctx: click.Context) -> Any:
         """Turn the errors a person can put right into one line and exit status 1."""
+        # Figures go to files; a user's own setting may need a screen.
+        os.environ.setdefault("MPLBACKEND", "agg")
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -84,7 +84,7 @@ class Verbs(click.Group):
         """Write each section of the verbs."""
         for section, verbs in SECTIONS.items():
             with formatter.section(section):
-                formatter.write_dl([(str(verb.name), words) for verb, words in verbs.items()])
+                formatter.write_dl(list(verbs.items()))
 
 
 @click.group(
@@ -101,9 +101,3 @@ def main() -> None:
 
     Snakemake calls these verbs; each also works by itself.
     """
-    # Figures go to files; a user's own setting may need a screen.
-    os.environ.setdefault("MPLBACKEND", "agg")
-
-
-for verb in (*chain.from_iterable(SECTIONS.values()), *FOR_RULES):
-    main.add_command(verb)

@@ -6,6 +6,16 @@ import os
 from pathlib import Path
 
 import click
+from filelock import FileLock
+
+from anyslice.jobs.slurm import wait_for_jobs
+from anyslice.pipeline.recovery import (
+    STARTING,
+    refuse_lock_of_another_host,
+    remove_stale_lock,
+    use_writable_cache,
+    wait_for_snakemake,
+)
 
 
 class PassedOn(click.Command):
@@ -30,17 +40,6 @@ def make(arguments: tuple[str, ...]) -> None:
     has left, and removes the lock of one that was killed on this machine. ANYSLICE_PROFILE names a
     workflow profile to use, such as profiles/slurm. DVC's stages run through it.
     """
-    from filelock import FileLock
-
-    from anyslice.jobs.slurm import wait_for_jobs
-    from anyslice.pipeline.recovery import (
-        STARTING,
-        refuse_lock_of_another_host,
-        remove_stale_lock,
-        use_writable_cache,
-        wait_for_snakemake,
-    )
-
     use_writable_cache()
     wait_for_snakemake()
     refuse_lock_of_another_host()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
 from anyslice.cli.options import COUNT, prediction_options
+from anyslice.runtime import AnytimePredictor, ImageError
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _SHARE = click.FloatRange(min=0, max=1, min_open=True)
@@ -56,11 +59,6 @@ def predict(
     One of the budgets chooses the largest sub-network that fits; without one the full network
     answers. "right" is how often such an answer was right on validation images.
     """
-    import json
-    import warnings
-
-    from anyslice.runtime import AnytimePredictor, ImageError
-
     predictor = AnytimePredictor(model, threads=threads, providers=providers)
     rows, unreadable = [], []
     with warnings.catch_warnings(record=True) as warned:

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FOLDER, results_option, scale_and_results, scale_option
+from anyslice.cli.loaded import results_option, scale_option
+from anyslice.cli.options import FOLDER
+from anyslice.config.scale import Scale
 from anyslice.errors import AnysliceError
+from anyslice.pipeline import published as studies
+from anyslice.pipeline.pages import fill_pages
 
 
 @click.group()
@@ -18,29 +22,23 @@ def published() -> None:
 @published.command()
 @scale_option
 @results_option
-def write(scale: str, results: Path | None) -> None:
+def write(scale: Scale, results: Path) -> None:
     """Publish what the scale's results have; what they lack stays as it was published."""
-    from anyslice.pipeline import published
-
-    loaded, source = scale_and_results(scale, results)
-    folder = published.FOLDER / loaded.name
-    published.write(loaded, source, folder)
-    click.echo(f"{folder}: {len(published.read_rows(folder))} trainings")
+    folder = studies.FOLDER / scale.name
+    studies.write(scale, results, folder)
+    click.echo(f"{folder}: {len(studies.read_rows(folder))} trainings")
 
 
 @published.command()
 @scale_option
 @results_option
-def restore(scale: str, results: Path | None) -> None:
+def restore(scale: Scale, results: Path) -> None:
     """Put published trainings back into the results, without weights, where there are none.
 
     `anyslice status` and Snakemake then count them as finished.
     """
-    from anyslice.pipeline import published
-
-    loaded, target = scale_and_results(scale, results)
-    count = published.restore(loaded, published.FOLDER / loaded.name, target)
-    click.echo(f"{count} trainings were put into {target}")
+    count = studies.restore(scale, studies.FOLDER / scale.name, results)
+    click.echo(f"{count} trainings were put into {results}")
 
 
 @published.command()
@@ -48,14 +46,10 @@ def restore(scale: str, results: Path | None) -> None:
 @click.option(
     "--output", type=FOLDER, help="Folder to write to.  [default: results/published/<scale>]"
 )
-def draw(scale: str, output: Path | None) -> None:
+def draw(scale: Scale, output: Path | None) -> None:
     """Draw every published figure, judge the claims and write the report; needs no data."""
-    from anyslice.config.scale import load_scale
-    from anyslice.pipeline import published
-
-    loaded = load_scale(scale)
-    output = output or Path("results/published") / loaded.name
-    published.draw(loaded, published.FOLDER / loaded.name, output)
+    output = output or Path("results/published") / scale.name
+    studies.draw(scale, studies.FOLDER / scale.name, output)
     click.echo(f"figures, claims and report are in {output}")
 
 
@@ -63,8 +57,6 @@ def draw(scale: str, output: Path | None) -> None:
 @click.option("--check", is_flag=True, help="Only say whether the tables are up to date.")
 def pages(check: bool) -> None:
     """Write the tables of published studies into README.md and docs/, between their markers."""
-    from anyslice.pipeline.pages import fill_pages
-
     different = ", ".join(map(str, fill_pages(check=check)))
     if different and check:
         raise AnysliceError(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from anyslice.cli.loaded import DATASET
 from anyslice.cli.options import EXISTING, FILE, FOLDER
-
-if TYPE_CHECKING:
-    from anyslice.taxonomy.record import Taxonomy
+from anyslice.config.dataset import Description, load_description
+from anyslice.config.taxonomy import load_taxonomy_description
+from anyslice.datasets.download import download
+from anyslice.figures.taxonomy_tree import draw
+from anyslice.taxonomy import extract
+from anyslice.taxonomy.record import Taxonomy, read_taxonomy, write_taxonomy
 
 
 @click.command()
-@click.option("--dataset", required=True, help="A data set described in params/datasets/.")
+@click.option("--dataset", type=DATASET, required=True, help="One described in params/datasets/.")
 @click.option(
     "--parents",
     type=EXISTING,
@@ -33,23 +37,18 @@ if TYPE_CHECKING:
     required=True,
     help="The file to write: tree, label levels, and how each class was matched.",
 )
-def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) -> None:
+def taxonomy(dataset: Description, parents: Path | None, wordnet: Path, output: Path) -> None:
     """From the class names of a data set and WordNet to levels of labels.
 
     A data set's own coarse labels are its levels, unless a file of parents is given. Fails, and
     lists them, if there are classes that it cannot place.
     """
-    from anyslice.config.dataset import load_description
-    from anyslice.config.taxonomy import load_taxonomy_description
-    from anyslice.taxonomy import extract
-    from anyslice.taxonomy.record import write_taxonomy
-
-    about = load_description(dataset)
-    if about.levels and parents is None:
-        result = extract.from_given_levels(about.name, about.classes, about.levels)
+    name, classes = dataset.name, dataset.classes
+    if dataset.levels and parents is None:
+        result = extract.from_given_levels(name, classes, dataset.levels)
     else:
-        description = load_taxonomy_description(about.name)
-        result = extract.from_wordnet(about.name, about.classes, description, wordnet, parents)
+        rules = load_taxonomy_description(name)
+        result = extract.from_wordnet(name, classes, rules, wordnet, parents)
     write_taxonomy(result, output)
     click.echo(_summary(result))
 
@@ -59,9 +58,6 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
 @click.option("--output", type=FILE, required=True, help="Where the table is to be.")
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
-    from anyslice.config.taxonomy import load_taxonomy_description
-    from anyslice.datasets.download import download
-
     about = load_taxonomy_description(dataset)
     if about.parents is None:
         raise click.ClickException(f"{about.path} names no table of parents")
@@ -78,18 +74,12 @@ def taxonomy_parents(dataset: str, output: Path) -> None:
 )
 def taxonomy_figure(taxonomy: Path, output: Path) -> None:
     """Draw the tree in the file TAXONOMY, its levels marked by colour."""
-    from anyslice.config.dataset import load_description
-    from anyslice.figures.taxonomy_tree import draw
-    from anyslice.taxonomy.record import read_taxonomy
-
     record = read_taxonomy(taxonomy)
     draw(record, title=load_description(record.dataset).title, stem=output)
 
 
 def _summary(taxonomy: Taxonomy) -> str:
     """What was matched how, and the size of the tree and of its levels."""
-    from collections import Counter
-
     tree = taxonomy.tree
     kinds = Counter(how.partition(":")[0] for how in taxonomy.matched.values())
     ways = ", ".join(f"{count} by {kind}" for kind, count in kinds.most_common())

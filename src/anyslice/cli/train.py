@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from anyslice.cli.options import COUNT, FILE, FOLDER, scale_option
+from anyslice.cli.options import COUNT, FILE, FOLDER, SCALE_HELP, SEED
 from anyslice.errors import AnysliceError
-from anyslice.paths import MANIFEST, data_folder, dataset_of, results_folder, training_folder
-
-if TYPE_CHECKING:
-    from anyslice.config.scale import Scale
-    from anyslice.jobs.interrupt import Interrupts
+from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
+from anyslice.paths import (
+    MANIFEST,
+    data_folder,
+    dataset_of,
+    results_folder,
+    seed_folder,
+    training_folder,
+)
 
 
 @click.command()
 @click.argument("run")
-@scale_option
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Of the training.  [default: the scale's first]"
-)
+@click.option("--scale", default="quick", help=SCALE_HELP)
+@click.option("--seed", type=SEED, help="Of the training.  [default: the scale's first]")
 @click.option(
     "--set",
     "settings",
@@ -98,39 +101,34 @@ def train(
     SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
     75. The same command then resumes, and ends with the same bytes as if it had never stopped.
     """
-    from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
-
-    with Interrupts(time_budget) as interrupts:
+    with Interrupts(time_budget) as interrupts:  # from here on, as imports take a while
+        from anyslice.config.layers import changes_of
         from anyslice.config.scale import load_scale
+        from anyslice.jobs import launch
         from anyslice.jobs.gpus import own_gpus
-        from anyslice.jobs.launch import (
-            check_shares,
-            run_in_processes,
-            started_by_torchrun,
-            stop_with_parent,
-        )
         from anyslice.jobs.lock import wait_until_free
-        from anyslice.paths import seed_folder
 
-        load_scale(scale).run(run)
-        loaded = _with_changes(scale, run, settings)
+        loaded = load_scale(scale)
+        loaded.run(run)
+        if settings:
+            with _named(settings):
+                loaded = load_scale(scale, changes=changes_of(run, settings))
         data = data or _prepared(run)
         seed = loaded.seeds[0] if seed is None else seed
-        output, work = _folders(
-            loaded.name, run, seed, [*settings, "no-test"] if no_test else settings, output, work
-        )
-        child = started_by_torchrun()
+        settings = (*settings, *(["no-test"] if no_test else []))
+        output, work = _folders(loaded.name, run, seed, settings, output, work)
+        child = launch.started_by_torchrun()
         if child:
-            stop_with_parent()
+            launch.stop_with_parent()
         count = processes or max(1, loaded.gpus_of(run))
-        check_shares(loaded.run(run).recipe.batch_size, count)
+        launch.check_shares(loaded.run(run).recipe.batch_size, count)
         gpus = count if loaded.gpus_of(run) and not child else 0
         try:
             if wait and not child:
                 wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
             with own_gpus(gpus, interrupts, say=click.echo):
                 if count > 1 and not child:
-                    status = run_in_processes(count, sys.argv[1:])
+                    status = launch.run_in_processes(count, sys.argv[1:])
                     if status == EXIT_CODE:
                         _queue_again_if_out_of_time(interrupts)
                     sys.exit(status)
@@ -155,16 +153,13 @@ def train(
             sys.exit(EXIT_CODE)
 
 
-def _with_changes(scale: str, run: str, settings: tuple[str, ...]) -> Scale:
-    """The scale, itself without fault, with what --set changes of a run."""
-    from anyslice.config.checked_yaml import ParameterError
-    from anyslice.config.layers import changes_of
-    from anyslice.config.scale import load_scale
-
+@contextmanager
+def _named(settings: Sequence[str]) -> Iterator[None]:
+    """Name in an error the settings without which there would be none."""
     try:
-        return load_scale(scale, changes=changes_of(run, settings))
-    except ParameterError as error:
-        raise ParameterError(f"with {' '.join(f'--set {s}' for s in settings)}: {error}") from None
+        yield
+    except AnysliceError as error:
+        raise AnysliceError(f"with {' '.join(f'--set {s}' for s in settings)}: {error}") from None
 
 
 def _prepared(run: str) -> Path:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-from anyslice.cli.options import scale_option
-
-if TYPE_CHECKING:
-    from anyslice.config.scale import Scale
+from anyslice.cli.loaded import scale_option
+from anyslice.config.scale import Scale
+from anyslice.jobs.identity import EQUAL_CODE
+from anyslice.pipeline.audit import outdated_trainings
 
 
 @click.command()
@@ -25,34 +24,27 @@ if TYPE_CHECKING:
     help="Train the first steps of each run with the code of a commit and with that here, and"
     " record where all bytes agree: such an edit outdates nothing.",
 )
-def verify(scale: str, only_paths: bool, commit: str | None) -> None:
+def verify(scale: Scale, only_paths: bool, commit: str | None) -> None:
     """Compare the scale's trainings with the parameters, data and code in force.
 
     It compares what each metrics.json records, not file times. Snakemake trains again what has
     other parameters or data; what has other code only when you ask for it:
     anyslice verify --list | xargs -r snakemake TARGET --forcerun
     """
-    from anyslice.config.scale import load_scale
-
     if commit is not None:
-        _replay(load_scale(scale), commit)
+        _replay(scale, commit)
         return
-    from anyslice.pipeline.audit import outdated_trainings
-
-    found = list(outdated_trainings(load_scale(scale)))
+    found = list(outdated_trainings(scale))
     for item in found:
         click.echo(item.path if only_paths else f"{item.path} {item.reason}")
     if only_paths:
         return
-    if found:
-        click.echo(f"{len(found)} trainings are outdated")
-        sys.exit(1)
-    click.echo("nothing is outdated")
+    click.echo(f"{len(found)} trainings are outdated" if found else "nothing is outdated")
+    sys.exit(bool(found))
 
 
 def _replay(scale: Scale, commit: str) -> None:
-    from anyslice.jobs.identity import EQUAL_CODE
-    from anyslice.jobs.replay import replay
+    from anyslice.jobs.replay import replay  # needs PyTorch
 
     found = replay(scale, commit)
     for run, difference in found.differing.items():
@@ -63,5 +55,4 @@ def _replay(scale: Scale, commit: str) -> None:
     )
     if found.equal:
         click.echo(f"{EQUAL_CODE} says so: commit it with the edit")
-    if found.differing:
-        sys.exit(1)
+    sys.exit(bool(found.differing))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,8 +22,24 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
+Problem = tuple[str, str]
+"""A key ("" for all that is checked) and what is wrong with its value."""
+
+
 class ParameterError(AnysliceError):
     """A parameter file says something that cannot be; the message names file, key and choices."""
+
+
+class ProblemsError(ParameterError):
+    """Several such things, a line for each."""
+
+    def __init__(self, where: Path | str, problems: Sequence[Problem]) -> None:
+        super().__init__(where, problems)
+        self.where, self.problems = where, problems
+
+    def __str__(self) -> str:
+        keys = (f"key {key!r}: {problem}" if key else problem for key, problem in self.problems)
+        return "\n".join(f"{self.where}: {line}" for line in keys)
 
 
 class _Loader(yaml.SafeLoader):
@@ -86,11 +102,10 @@ def missing(what: str, path: Path, choices: Iterable[Path]) -> ParameterError:
     return ParameterError(f"there is no {what} (no file {path}); {advice}")
 
 
-def raise_problems(where: Path | str, problems: Iterable[str]) -> None:
-    """Raise ParameterError, with a line for each problem, if there are any."""
-    lines = [f"{where}: {problem}" for problem in problems]
-    if lines:
-        raise ParameterError("\n".join(lines))
+def raise_problems(where: Path | str, problems: Iterable[Problem]) -> None:
+    """Raise ProblemsError if there are any."""
+    if found := list(problems):
+        raise ProblemsError(where, found)
 
 
 def check(
@@ -110,7 +125,7 @@ def check(
         own: keys of `kind` that no file has, so that the message does not offer them.
 
     Raises:
-        ParameterError: a line for each key that is unknown, missing or of the wrong type.
+        ProblemsError: keys that are unknown, missing or of the wrong type.
     """
     adapter = TypeAdapter(kind)
     try:
@@ -119,20 +134,21 @@ def check(
         schema = adapter.json_schema()
         for key in own:
             schema["properties"].pop(key)
-        lines = [_explain(schema, at, found) for found in error.errors(include_url=False)]
-        raise ParameterError("\n".join(f"{path}: {line}" for line in lines)) from None
+        found = error.errors(include_url=False)
+        problems = (problem for one in found for problem in _explain(schema, at, one))
+        raise ProblemsError(path, list(problems)) from None
 
 
 def check_file(kind: type[T], raw: dict[str, Any], path: Path) -> T:
     """As `check`, of a whole file: its name and path are no keys of it, but attributes of `kind`.
 
     Raises:
-        ParameterError: also if it has such a key.
+        ProblemsError: also if it has such a key.
     """
     own = {"name": path.stem, "path": str(path)}
-    for key in own:
-        if key in raw:
-            raise ParameterError(f"{path}: unknown key {key!r}: it is the file's own {key}")
+    raise_problems(
+        path, ((key, f"unknown: it is the file's own {key}") for key in own.keys() & raw.keys())
+    )
     return check(kind, raw | own, path, own=tuple(own))
 
 
@@ -144,21 +160,26 @@ def load_file(kind: type[T], path: Path, what: str, choices: Iterable[Path]) -> 
         raise missing(what, path, choices) from None
 
 
-def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> str:
-    keys, _ = _locate(schema, error["loc"])
-    key = ".".join(str(part) for part in (*at, *keys))
-    match error["type"]:
-        case "unexpected_keyword_argument" | "extra_forbidden":
-            _, parent = _locate(schema, error["loc"][:-1])
-            return f"unknown key {key!r}; choose from {', '.join(parent.get('properties', {}))}"
-        case "missing" | "missing_argument":
-            return f"key {key!r} is missing"
-        case _:
-            return f"key {key!r}: {error['msg']} (found {json.dumps(error['input'])})"
+def _explain(schema: dict[str, Any], at: tuple[str, ...], error: Any) -> list[Problem]:
+    """What pydantic found, with the keys and choices of the file."""
+    loc = [part for part in error["loc"] if part != "[key]"]  # there where a key itself is wrong
+    keys, _ = _locate(schema, loc)
+    key = ".".join(map(str, (*at, *keys)))
+    match error:
+        case {"ctx": {"error": ProblemsError(problems=inner)}}:
+            return [(f"{key}.{rest}".removesuffix("."), problem) for rest, problem in inner]
+        case {"ctx": {"error": ParameterError() as inner}}:
+            return [(key, str(inner))]
+        case {"type": "unexpected_keyword_argument" | "extra_forbidden"}:
+            _, parent = _locate(schema, loc[:-1])
+            return [(key, f"unknown; choose from {', '.join(parent.get('properties', {}))}")]
+        case {"type": "missing" | "missing_argument"}:
+            return [(key, "missing")]
+    return [(key, f"{error['msg']} (found {json.dumps(error['input'])})")]
 
 
 def _locate(
-    schema: dict[str, Any], loc: tuple[int | str, ...]
+    schema: dict[str, Any], loc: Sequence[int | str]
 ) -> tuple[list[int | str], dict[str, Any]]:
     """Pydantic's way to a value as the keys of the file, and the part of the schema it leads to.
 

@@ -13,12 +13,11 @@ from pydantic.dataclasses import dataclass
 from anyslice.config.checked_yaml import (
     STRICT,
     Count,
-    ParameterError,
     Positive,
+    Problem,
     load_file,
     raise_problems,
 )
-from anyslice.config.names import problem_of
 
 FOLDER = Path("params/datasets")
 """Where the descriptions are, seen from the top of the repository."""
@@ -174,12 +173,6 @@ class Description:
         return self.class_ids or self.classes
 
 
-def check_name(name: str) -> None:
-    """Raise ParameterError unless a data set can be called so."""
-    if problem := problem_of("data set", name):
-        raise ParameterError(problem)
-
-
 def load_description(dataset: str, folder: Path = FOLDER) -> Description:
     """Read and check the description of a data set.
 
@@ -196,45 +189,40 @@ def load_description(dataset: str, folder: Path = FOLDER) -> Description:
     return description
 
 
-def _contradictions(description: Description) -> Iterator[str]:
+def _contradictions(description: Description) -> Iterator[Problem]:
     """What each key allows by itself, but not together with the others."""
-    for key in ("mean", "std"):
-        if len(getattr(description, key)) != description.image_channels:
-            yield (
-                f"key {key!r}: one number for each of {description.image_channels} channels "
-                f"is needed (found {len(getattr(description, key))})"
-            )
-    if description.class_ids and len(description.class_ids) != len(description.classes):
-        yield (
-            f"key 'class_ids': {len(description.classes)} are needed, one for each class "
-            f"(found {len(description.class_ids)})"
-        )
-    if len(set(description.classes)) != len(description.classes):
-        yield "key 'classes': a name appears twice"
+    classes, channels = description.classes, description.image_channels
+    for key, count, one_each in (
+        ("mean", channels, "channel"),
+        ("std", channels, "channel"),
+        ("class_ids", len(classes) if description.class_ids else 0, "class"),
+    ):
+        if (found := len(getattr(description, key))) != count:
+            yield key, f"{count} are needed, one for each {one_each} (found {found})"
+    if len(set(classes)) != len(classes):
+        yield "classes", "a name appears twice"
     large = description.format in ("ilsvrc-2012", "cub-200-2011")
     if large and description.storage == "tensor":
-        yield f"key 'storage': images of format {description.format} are 'files'"
+        yield "storage", f"images of format {description.format} are 'files'"
     if not large and description.format != "class-folders" and description.storage == "files":
         yield from _uneven(description)
     if description.format != "class-folders" and not description.files:
-        yield "key 'files' is missing"
+        yield "files", "missing"
     if description.folders and description.format not in _FOLDERS:
-        yield f"key 'folders': format {description.format} has no class folders"
+        yield "folders", f"format {description.format} has no class folders"
     for number, level in enumerate(description.levels):
-        members = [name for classes in level.values() for name in classes]
-        if sorted(members) != sorted(description.classes):
-            wrong = sorted(set(members) ^ set(description.classes)) or "a class that appears twice"
-            yield f"key 'levels.{number}': every class must have exactly one label; see {wrong}"
+        members = [name for names in level.values() for name in names]
+        if sorted(members) != sorted(classes):
+            wrong = sorted(set(members) ^ set(classes)) or "a class that appears twice"
+            yield f"levels.{number}", f"every class must have exactly one label; see {wrong}"
 
 
-def _uneven(description: Description) -> list[str]:
+def _uneven(description: Description) -> Iterator[Problem]:
     """What keeps small images from being written as files, as many of each class."""
-    counts = description.counts
+    counts, classes = description.counts, len(description.classes)
     if not description.class_ids:
-        return ["key 'class_ids' is missing: it names the folders that the files are written to"]
-    return [
-        f"key 'counts': {images} images cannot be as many of each of {len(description.classes)} "
-        "classes"
-        for images in (counts.train + counts.validation, counts.test)
-        if images % len(description.classes)
-    ]
+        yield "class_ids", "missing: it names the folders that the files are written to"
+        return
+    for images in (counts.train + counts.validation, counts.test):
+        if images % classes:
+            yield "counts", f"{images} images cannot be split evenly into {classes} classes"

@@ -1,15 +1,19 @@
 """The table of network families: for each its hyper-parameters, what is legal, and how it looks.
 
 A family is one row of FAMILIES and a module in `networks/`, which is imported when a network is
-built. One outside the package is called "<module>:<family>"; see `config.outside`. Reading
+built. One outside the package is called "<module>:<family>": the module, found from the folder that
+the command runs in, by PYTHONPATH, or installed, has a table FAMILIES like this one. Reading
 parameters imports no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -18,12 +22,11 @@ from anyslice.config.checked_yaml import (
     STRICT,
     ParameterError,
     Positive,
+    Problem,
     check,
 )
-from anyslice.config.family import Family, Table
 
-Problem = tuple[str, str]
-"""A hyper-parameter ("" for all of them) and the rule that it breaks, as a sentence."""
+PACKAGE = __name__.partition(".")[0]
 
 LARGEST_SMALL_IMAGE = 64
 """Side in pixels; larger images take the stem of ImageNet and one stage more."""
@@ -49,16 +52,12 @@ class NetworkParams:
         """The family's module, as `jobs.identity` names code: of ours the file in the package."""
         module = FAMILIES[self.name].implementation.partition(":")[0]
         package, _, rest = module.partition(".")
-        return f"{rest.replace('.', '/')}.py" if package == __name__.partition(".")[0] else module
+        return f"{rest.replace('.', '/')}.py" if package == PACKAGE else module
 
     @property
     def subnetworks(self) -> int:
         """The number of sub-networks, K in the paper."""
         return 1
-
-    def alone(self, k: int) -> tuple[NetworkParams, ...]:
-        """The networks that have the architecture of sub-network k, to be trained by themselves."""
-        return ()
 
     @property
     def released(self) -> bool:
@@ -83,11 +82,7 @@ class BranchedParams(NetworkParams):
         """L is a multiple of the stages, and the last of them has pixels."""
         stages = stages_of(image_size)
         if self.L % stages:
-            yield (
-                "L",
-                f"L={self.L} blocks must be a multiple of {stages} stages, which images of "
-                f"{image_size} pixels have",
-            )
+            yield "L", f"{self.L} blocks cannot be {stages} equal stages, for {image_size} pixels"
         yield from _too_small(image_size, stages)
 
 
@@ -113,7 +108,7 @@ class ThinParams(BranchedParams):
         """Branches are K equal parts."""
         yield from super().problems(image_size)
         if self.C % self.K:
-            yield "C", f"C={self.C} branches must be a multiple of K={self.K} sub-networks"
+            yield "C", f"{self.C} branches must be a multiple of K={self.K} sub-networks"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -126,11 +121,6 @@ class IResNeXtParams(ThinParams):
 
     name: Literal["i-resnext"]
     batch_norm: Literal["independent", "shared"] = "independent"
-
-    def alone(self, k: int) -> tuple[NetworkParams, ...]:
-        """The ResNeXt of cardinality `C_k = k C / K`."""
-        cardinality = k * self.C // self.K
-        return (ResNeXtParams(name="resnext", L=self.L, W=self.W, B=self.B, C=cardinality),)
 
 
 SideBySide = ResNeXtParams | IResNeXtParams
@@ -147,7 +137,7 @@ class ISResNeXtParams(ThinParams):
         """Features are K equal parts as well."""
         yield from super().problems(image_size)
         if self.W % self.K:
-            yield "W", f"width W={self.W} must be a multiple of K={self.K} sub-features"
+            yield "W", f"width {self.W} must be a multiple of K={self.K} sub-features"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -166,17 +156,11 @@ class ShallowResNeXtParams(BranchedParams):
         """One for every block but the first."""
         return self.L - 1 if self.only is None else 1
 
-    def alone(self, k: int) -> tuple[NetworkParams, ...]:
-        """The k-th alone; the last is also the ResNeXt of the same size."""
-        truncated = replace(self, only=k)
-        whole = ResNeXtParams(name="resnext", L=self.L, W=self.W, B=self.B, C=self.C)
-        return (truncated, whole) if k == self.subnetworks else (truncated,)
-
     def problems(self, image_size: int) -> Iterator[Problem]:
         """There are L - 1 sub-networks to choose from."""
         yield from super().problems(image_size)
         if self.only is not None and self.only >= self.L:
-            yield "only", f"only={self.only}: there are sub-networks 1 ... {self.L - 1}"
+            yield "only", f"{self.only}: there are sub-networks 1 ... {self.L - 1}"
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -210,14 +194,10 @@ class MSDNetParams(NetworkParams):
     def problems(self, image_size: int) -> Iterator[Problem]:
         """Growth in two halves, and one factor for each scale."""
         if self.growth % 2:
-            yield "growth", f"growth={self.growth} must be even: half is from the finer scale"
+            yield "growth", f"{self.growth} must be even: half is from the finer scale"
         scales = len(self.growth_factors)
         if scales < 1 or scales != len(self.bottleneck_factors):
-            yield (
-                "growth_factors",
-                f"growth_factors={self.growth_factors} and bottleneck_factors="
-                f"{self.bottleneck_factors} need one number for each scale",
-            )
+            yield "growth_factors", "they and bottleneck_factors need one number for each scale"
         yield from _too_small(image_size, scales)
 
 
@@ -254,11 +234,8 @@ class DenseNetBCParams(NetworkParams):
         yield from _wrong_depth(self.depth, rest=4)
         # A transition follows a layer, so it has a channel more than the growth at least.
         if self.compression * (self.growth + 1) < 1:
-            yield (
-                "compression",
-                f"compression={self.compression} may leave a transition without channels: at "
-                f"least 1 / (growth + 1) with growth={self.growth}",
-            )
+            least = f"at least 1 / {self.growth + 1}"
+            yield "compression", f"{self.compression} leaves a transition without channels: {least}"
         yield from _too_small(image_size, 3)
 
 
@@ -284,14 +261,100 @@ class TorchvisionParams(NetworkParams):
 def _wrong_depth(depth: int, rest: int) -> Iterator[Problem]:
     if depth < 6 + rest or depth % 6 != rest:
         examples = ", ".join(str(6 * n + rest) for n in range(1, 6))
-        yield "depth", f"depth={depth} must be 6 n + {rest}: {examples}, ..."
+        yield "depth", f"{depth} must be 6 n + {rest}: {examples}, ..."
 
 
 def _too_small(image_size: int, stages: int) -> Iterator[Problem]:
     """Each stage but the first halves the resolution."""
     smallest = 2 ** max(0, stages - 1)
     if image_size < smallest:
-        yield "", f"image_size={image_size} is too small for {stages} stages: at least {smallest}"
+        yield (
+            "",
+            f"images of {image_size} pixels are too small for {stages} stages: at least {smallest}",
+        )
+
+
+class FamilyError(ParameterError):
+    """A family outside the package cannot be found or used."""
+
+
+class Family(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        params: the hyper-parameters, with the family's rules.
+        implementation: "<module>:<what builds the network>", imported by `networks.build` only.
+        label: the family's name in tables and legends.
+        colour: of its lines and points, in a notation of Matplotlib.
+        marker: one of Matplotlib's.
+    """
+
+    params: type[NetworkParams]
+    implementation: str
+    label: str
+    colour: str
+    marker: str
+
+    def load(self) -> Callable[..., Any]:
+        """What builds the network; imports its module.
+
+        Raises:
+            FamilyError: if it cannot be imported from outside the package.
+        """
+        module, _, name = self.implementation.partition(":")
+        try:
+            builder: Callable[..., Any] = getattr(import_module(module), name)
+        except (AttributeError, ImportError, SyntaxError) as error:
+            if module.startswith(f"{PACKAGE}."):
+                raise
+            raise FamilyError(
+                f"family {self.label!r}: {self.implementation!r} cannot be imported: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return builder
+
+
+class Table(dict[str, Family]):
+    """Families by name; one outside the package is looked up, and added, when it is named first."""
+
+    def __missing__(self, name: str) -> Family:
+        if ":" not in name:
+            raise ParameterError(
+                f"there is no family {name!r}; choose from {', '.join(self)}, or name one of "
+                "yours: <module>:<family>"
+            )
+        self[name] = self._from_outside(name)
+        return self[name]
+
+    def _from_outside(self, name: str) -> Family:
+        module, _, key = name.partition(":")
+        see_current_folder()
+        try:
+            table = getattr(import_module(module), "FAMILIES", None)
+        except Exception as error:
+            raise FamilyError(
+                f"family {name!r}: module {module!r} cannot be imported from {Path.cwd()} or "
+                f"PYTHONPATH: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(table, Mapping) or key not in table:
+            choices = ", ".join(table) if isinstance(table, Mapping) else "no table FAMILIES"
+            raise FamilyError(f"module {module!r} has no family {key!r}; it has {choices}")
+        row: Family = table[key]
+        if problems := list(self._problems(row)):
+            raise FamilyError("\n".join(f"FAMILIES[{key!r}] of {module!r}: {p}" for p in problems))
+        return row
+
+    def _problems(self, row: Any) -> Iterator[str]:
+        """What is wrong with a row of a table outside the package."""
+        if not isinstance(row, Family):
+            yield f"a Family is needed, not {row!r}"
+            return
+        fields = vars(row.params).get("__dataclass_fields__")
+        if fields is None or not issubclass(row.params, NetworkParams):
+            yield f"params: {row.params!r} is not a @dataclass(frozen=True) of NetworkParams"
+        yield from (f"{key}: {problem}" for key, problem in look_problems(row.colour, row.marker))
+        if row.label in ["", *(other.label for other in self.values())]:
+            yield f"label: {row.label!r} is empty or another family's"
 
 
 # The colours are those of seaborn's palette "colorblind".
@@ -333,13 +396,13 @@ def parse_network(value: Any) -> NetworkParams:
     """The hyper-parameters that a mapping in a file gives, as the dataclass of its family.
 
     Raises:
-        AnysliceError: if they are none.
+        ParameterError: if the name is not that of a family, or a hyper-parameter is not one of it.
     """
     if isinstance(value, NetworkParams):
         return value
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise ValueError("a mapping with the name of a network family is needed")
-    return check(FAMILIES[value["name"]].params, value, "network")
+        raise ParameterError("a mapping with the name of a network family is needed")
+    return check(FAMILIES[value["name"]].params, value, f"network {value['name']}")
 
 
 def labelled(label: str) -> Family:
@@ -348,7 +411,39 @@ def labelled(label: str) -> Family:
     Raises:
         ParameterError: if none of the package has, nor one outside it that was named before.
     """
-    for family in (*FAMILIES.values(), *FAMILIES.outside.values()):
+    for family in FAMILIES.values():
         if family.label == label:
             return family
     raise ParameterError(f"no network family is called {label!r} in tables")
+
+
+def see_current_folder() -> None:
+    """Let modules in the current folder be imported, after all others."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+
+
+def module_file(name: str) -> Path | None:
+    """The source file of a module outside the package, found without importing it; None if none."""
+    see_current_folder()
+    places: list[str] | None = sys.path
+    spec, parts = None, name.split(".")
+    for count in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:count]), places)
+        if spec is None:
+            return None
+        places = list(spec.submodule_search_locations or ())
+    origin = spec.origin if spec else None
+    return Path(origin).resolve() if origin and origin.endswith(".py") else None
+
+
+def look_problems(colour: object, marker: object) -> Iterator[Problem]:
+    """Whether Matplotlib knows a colour and a marker; which of them it does not know, and why."""
+    from matplotlib.colors import is_color_like
+    from matplotlib.markers import MarkerStyle
+
+    if not is_color_like(colour):
+        yield "colour", f"{colour!r} is no colour of Matplotlib"
+    if not isinstance(marker, str) or marker not in MarkerStyle.markers:
+        yield "marker", f"{marker!r} is no marker of Matplotlib"

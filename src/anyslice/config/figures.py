@@ -1,20 +1,80 @@
-"""What figures show, as a scale lists them, and which runs can play their parts."""
+"""What figures show, as a scale lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field, fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Iterator
+from dataclasses import asdict, field, fields
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from anyslice.config.checked_yaml import STRICT, Positive
-from anyslice.config.families import IResNeXtParams, NetworkParams, Problem, SideBySide
-from anyslice.config.look import CostColumn, CostLook, Look
+from anyslice.config.checked_yaml import STRICT, Count, ParameterError, Positive, Problem
+from anyslice.config.families import look_problems
 
-if TYPE_CHECKING:
-    from anyslice.config.scale import Run
+CostColumn = Literal["macs", "all_ops", "params"]
+AxisScale = Literal["linear", "log"]
+
+
+def _different(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    for seed in seeds:
+        if seeds.count(seed) > 1:
+            raise ParameterError(f"seed {seed} appears {seeds.count(seed)} times")
+    return seeds
+
+
+Seeds = Annotated[tuple[Count, ...], AfterValidator(_different)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Style:
+    """How one run is drawn, instead of as its family is (see `config.families`)."""
+
+    label: str | None = None
+    colour: str | None = None
+    marker: str | None = None
+
+    def problems(self) -> Iterator[Problem]:
+        """What Matplotlib would refuse."""
+        for key, problem in look_problems(self.colour, self.marker):
+            if getattr(self, key) is not None:
+                yield key, problem
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class Look:
+    """What every figure may say of its look.
+
+    Attributes:
+        title: above the figure, instead of its number and the data set.
+        seeds: those shown, of the scale's; all by default.
+        styles: for runs that the figure shows, by name.
+    """
+
+    title: str | None = None
+    seeds: Seeds | None = None
+    styles: dict[str, Style] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class CostLook(Look):
+    """That of a figure of error against cost.
+
+    Attributes:
+        x: the cost: "macs", "all_ops" (as the authors count operations) or "params".
+        y_scale: of the error.
+    """
+
+    x: CostColumn = "macs"
+    y_scale: AxisScale = "linear"
+
+
+@dataclass(frozen=True, config=STRICT, kw_only=True)
+class FixedLook(CostLook):
+    """That of a figure whose runs have styles of its own."""
+
+    styles: dict[str, Style] = field(default_factory=dict, init=False)
+
 
 NO_RUNS = ("kind", "dataset", "block", "target_error", *(f.name for f in fields(CostLook)))
 """Keys of figures that name no run."""
@@ -111,7 +171,7 @@ class JointAndAlone:
 
 
 @dataclass(frozen=True, config=STRICT)
-class JointAloneFigure(ShowsRuns, CostLook):
+class JointAloneFigure(ShowsRuns, FixedLook):
     """Shallow against thin sub-networks, trained jointly and alone (Figure 3c)."""
 
     kind: Literal["joint-alone"]
@@ -120,7 +180,7 @@ class JointAloneFigure(ShowsRuns, CostLook):
 
 
 @dataclass(frozen=True, config=STRICT)
-class LevelsFigure(ShowsRuns, CostLook):
+class LevelsFigure(ShowsRuns, FixedLook):
     """Error of each sub-network at each label level (Figure 5).
 
     Attributes:
@@ -154,8 +214,11 @@ class PropertiesFigure(ShowsRuns, Look):
     shallow: JointAndAlone
 
 
+Networks = Annotated[tuple[str, ...], Field(min_length=2)]
+
+
 @dataclass(frozen=True, config=STRICT)
-class GapsFigure(ShowsRuns, CostLook):
+class GapsFigure(ShowsRuns, FixedLook):
     """The mean error gap of each two anytime networks at equal cost, against the epochs trained.
 
     Attributes:
@@ -165,8 +228,9 @@ class GapsFigure(ShowsRuns, CostLook):
     """
 
     kind: Literal["gaps"]
-    trainings: tuple[tuple[str, ...], ...]
+    trainings: Annotated[tuple[Networks, ...], Field(min_length=1)]
     x: CostColumn = field(default="all_ops", kw_only=True)
+    y_scale: Literal["linear"] = field(default="linear", kw_only=True)  # a gap can be below 0
 
 
 Figure = Annotated[
@@ -179,137 +243,3 @@ Figure = Annotated[
     | GapsFigure,
     Field(discriminator="kind"),
 ]
-
-
-def figure_problems(
-    figure: Figure, runs: Mapping[str, Run], seeds: Sequence[int]
-) -> Iterator[Problem]:
-    """What a figure says and cannot be, given the runs of its data set and the scale's seeds."""
-    unknown = {key: run for key, run in figure.roles.items() if run not in runs}
-    for key, run in unknown.items():
-        yield key, f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}"
-    if not unknown:
-        yield from _contradictions(figure, runs)
-        yield from _of_look(figure, seeds)
-
-
-def _of_look(figure: Figure, all_seeds: Sequence[int]) -> Iterator[Problem]:
-    """What a figure says of its look and cannot be."""
-    for number, seed in enumerate(figure.seeds or ()):
-        if seed not in all_seeds or seed in (figure.seeds or ())[:number]:
-            yield f"seeds.{number}", f"{seed} is given twice or is none of {list(all_seeds)}"
-    match figure:
-        case JointAloneFigure() | LevelsFigure() | GapsFigure():
-            can_be_styled: tuple[str, ...] = ()
-        case PropertiesFigure():
-            can_be_styled = figure.lines
-        case _:
-            can_be_styled = figure.runs
-    for run, style in figure.styles.items():
-        if run not in can_be_styled:
-            choices = ", ".join(can_be_styled) or f"none: those of {figure.kind} are fixed"
-            yield (
-                f"styles.{run}",
-                f"not a run whose style can be chosen here; choose from {choices}",
-            )
-        for key, problem in style.problems():
-            yield f"styles.{run}.{key}", problem
-
-
-def _contradictions(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem]:
-    """Roles of a figure that are given to runs which cannot play them."""
-    networks = {key: runs[run].network for key, run in figure.roles.items()}
-    match figure:
-        case LevelsFigure() if not runs[figure.run].hierarchy:
-            yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
-        case BudgetFigure() | PropertiesFigure():
-            seen: set[str] = set()
-            for key, run in figure.roles.items():
-                if run in seen and key.startswith(("lines.", "points.")):
-                    yield key, f"{run!r} is shown already"
-                seen.add(run)
-            for key, network in networks.items():
-                K = network.subnetworks
-                if key.startswith("lines.") and K == 1:
-                    yield key, "a line needs a network of several sub-networks; this one has 1"
-                if key.startswith("points.") and K > 1:
-                    yield key, f"a point needs a network of 1 sub-network; this one has {K}"
-        case BatchNormFigure():
-            yield from _of_batch_norm(networks)
-        case BranchesFigure():
-            yield from _of_branches(networks, figure.block)
-        case GapsFigure():
-            yield from _of_gaps(figure, runs)
-    if isinstance(figure, JointAloneFigure | PropertiesFigure):
-        for kind, family in (("thin", "i-resnext"), ("shallow", "shallow-resnext")):
-            yield from _of_joint_and_alone(networks, kind, family)
-
-
-def _of_gaps(figure: GapsFigure, runs: Mapping[str, Run]) -> Iterator[Problem]:
-    if figure.y_scale == "log":
-        yield "y_scale", "must be linear: a gap can be below 0"
-    first = [runs[run].network for run in figure.trainings[0]] if figure.trainings else []
-    if len(first) < 2 or any(network.subnetworks == 1 for network in first):
-        yield "trainings", "a gap needs two or more networks of several sub-networks"
-    seen: set[int] = set()
-    for number, names in enumerate(figure.trainings):
-        at = f"trainings.{number}"
-        if [runs[run].network for run in names] != first:
-            yield at, f"must have the networks of {', '.join(figure.trainings[0])}, in that order"
-        epochs = {runs[run].recipe.epochs for run in names}
-        if len(epochs) > 1 or epochs & seen:
-            yield at, f"needs one number of epochs, not that of another ({sorted(epochs)})"
-        seen |= epochs
-
-
-def _of_batch_norm(networks: Mapping[str, NetworkParams]) -> Iterator[Problem]:
-    for role, network in networks.items():
-        if not isinstance(network, IResNeXtParams) or network.batch_norm != role:
-            yield role, f"must be an i-resnext with `batch_norm: {role}`, not {_said(network)}"
-    independent, shared = networks["independent"], networks["shared"]
-    same = isinstance(shared, IResNeXtParams) and independent == replace(
-        shared, batch_norm="independent"
-    )
-    if not same and independent.name == shared.name == "i-resnext":
-        yield "shared", f"must equal {_said(independent)} but for batch_norm"
-
-
-def _of_branches(networks: Mapping[str, NetworkParams], block: int) -> Iterator[Problem]:
-    joint, alone = networks["joint"], networks["alone"]
-    for role, network in networks.items():
-        if not isinstance(network, SideBySide) or block > network.L:
-            yield "block", f"{role!r} has no block {block} of branches ({_said(network)})"
-    if joint.name != "i-resnext":
-        yield "joint", f"must be an i-resnext, not {_said(joint)}"
-    elif alone not in joint.alone(joint.subnetworks):
-        yield "alone", f"must be {_choices(joint, joint.subnetworks)}, not {_said(alone)}"
-
-
-def _of_joint_and_alone(
-    networks: Mapping[str, NetworkParams], kind: str, family: str
-) -> Iterator[Problem]:
-    joint = networks[f"{kind}.joint"]
-    alone = [network for key, network in networks.items() if key.startswith(f"{kind}.alone.")]
-    K = joint.subnetworks
-    if joint.name != family or K == 1:
-        yield f"{kind}.joint", f"must have several sub-networks and be of the family {family}"
-        return
-    if len(alone) != K:
-        yield f"{kind}.alone", f"the joint network has {K} sub-networks, but here are {len(alone)}"
-        return
-    for k, network in enumerate(alone, start=1):
-        if network not in joint.alone(k):
-            yield (
-                f"{kind}.alone.{k - 1}",
-                f"sub-network {k} alone is {_choices(joint, k)}, not {_said(network)}",
-            )
-
-
-def _choices(joint: NetworkParams, k: int) -> str:
-    return " or ".join(_said(network) for network in joint.alone(k))
-
-
-def _said(network: NetworkParams) -> str:
-    """A network as a scale's file would say it, without what is null."""
-    items = (f"{key}: {value}" for key, value in asdict(network).items() if value is not None)
-    return f"{{{', '.join(items)}}}"

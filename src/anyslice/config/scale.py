@@ -9,7 +9,8 @@ and the number of GPUs likewise.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain, pairwise
 from pathlib import Path
@@ -23,20 +24,34 @@ from anyslice.config.checked_yaml import (
     Count,
     ParameterError,
     Positive,
+    Problem,
+    ProblemsError,
     check,
     check_file,
     missing,
     raise_problems,
     read_mapping,
 )
-from anyslice.config.families import FAMILIES, NetworkParams, Problem, parse_network
-from anyslice.config.figures import Figure, figure_problems
+from anyslice.config.families import NetworkParams, SideBySide, parse_network
+from anyslice.config.figures import (
+    BranchesFigure,
+    Figure,
+    GapsFigure,
+    JointAloneFigure,
+    LevelsFigure,
+    PropertiesFigure,
+    Seeds,
+)
 from anyslice.config.layers import merge, read_layers
-from anyslice.config.names import problem_of
+from anyslice.config.names import DatasetName, FigureName, RunName, ScaleName
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Network = Annotated[NetworkParams, PlainValidator(parse_network)]
 T = TypeVar("T")
+
+ONE = re.compile(r"points\.|(.+\.)?alone")
+SEVERAL = re.compile(r"lines\.|trainings\.|independent|shared|(.+\.)?joint")
+"""Keys of figures that name runs of one and of several sub-networks."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -162,7 +177,7 @@ class DatasetRuns:
 
     recipe: Recipe
     gpus: Count
-    runs: dict[str, ListedRun]
+    runs: dict[RunName, ListedRun]
     stands_in_for: str | None = None
 
 
@@ -187,13 +202,13 @@ class Scale:
     """
 
     description: str
-    seeds: tuple[Count, ...]
+    seeds: Annotated[Seeds, Field(min_length=1)]
     threads: Positive
     gpus: Count
     recipe: Recipe
-    datasets: dict[str, DatasetRuns]
-    figures: dict[str, Figure]
-    name: str
+    datasets: dict[DatasetName, DatasetRuns]
+    figures: dict[FigureName, Figure]
+    name: ScaleName
     path: str
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 5.0
     paper_setting: bool = False
@@ -269,86 +284,57 @@ def load_scale(
     """
     layers = read_layers(scale, folder)
     path = layers[0][0]
-    if problem := problem_of("scale", path.stem):
-        raise ParameterError(f"{path}: {problem}: rename the file")
     raw = merge([changes or {}, *(layer for _, layer in layers)])
-    check(Recipe, raw.get("recipe"), path, ("recipe",))
-    check(Count, raw.get("gpus"), path, ("gpus",))
-    for key, dataset in _mappings(raw, "datasets"):
-        at = ("datasets", key)
-        _inherit(raw, dataset, path, at)
-        for name, run in _mappings(dataset, "runs"):
-            _inherit(dataset, run, path, (*at, "runs", name))
-            _check_network(run.get("network"), path, (*at, "runs", name, "network"))
-    checked = check_file(Scale, raw, path)
+    for dataset in _mappings(raw, "datasets"):
+        _inherit(raw, dataset)
+        for run in _mappings(dataset, "runs"):
+            _inherit(dataset, run)
+    try:
+        checked = check_file(Scale, raw, path)
+    except ProblemsError as error:
+        raise ProblemsError(path, list(_where_set(error.problems))) from None
     problems = chain(
-        _of_names(checked),
-        _of_seeds(checked),
-        _of_recipes(checked),
+        _where_set(_of_recipes(checked)),
         _of_runs(checked, folder),
         _of_figures(checked),
     )
-    raise_problems(path, (f"key {key!r}: {problem}" for key, problem in problems))
+    raise_problems(path, problems)
     return checked
 
 
-def _inherit(
-    parent: dict[str, Any], child: dict[str, Any], path: Path, at: tuple[str, ...]
-) -> None:
+def _inherit(parent: dict[str, Any], child: dict[str, Any]) -> None:
     """Fill in what a data set or run takes from above: keys of the recipe, the number of GPUs."""
-    keys = child.get("recipe", {})
-    child["recipe"] = parent["recipe"] | keys if isinstance(keys, dict) else keys
-    child.setdefault("gpus", parent["gpus"])
-    check(Recipe, child["recipe"], path, (*at, "recipe"))
-    check(Count, child["gpus"], path, (*at, "gpus"))
+    child |= merge(
+        [{key: of[key] for key in ("recipe", "gpus") if key in of} for of in (child, parent)]
+    )
 
 
-def _check_network(network: Any, path: Path, at: tuple[str, ...]) -> None:
-    """Refuse hyper-parameters that the network's family does not have."""
-    if not isinstance(network, dict) or not isinstance(network.get("name"), str):
-        return
-    try:
-        kind = FAMILIES[network["name"]].params
-    except ParameterError as error:
-        raise ParameterError(f"{path}: key {'.'.join(at)!r}: {error}") from None
-    check(kind, network, path, at)
+def _where_set(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Of equal problems of a recipe or a number of GPUs the first: others have inherited it."""
+    seen: set[Problem] = set()
+    for key, problem in problems:
+        inherited = re.search(r"(?:^|\.)((?:recipe|gpus)(?:\..+)?)$", key)
+        if inherited is None or (inherited[1], problem) not in seen:
+            yield key, problem
+        if inherited:
+            seen.add((inherited[1], problem))
 
 
-def _mappings(parent: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
+def _mappings(parent: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     children = parent.get(key)
     if not isinstance(children, dict):
         return []
-    return [(name, child) for name, child in children.items() if isinstance(child, dict)]
-
-
-def _of_names(scale: Scale) -> Iterator[Problem]:
-    for dataset, of_dataset in scale.datasets.items():
-        named = [(f"datasets.{dataset}", "data set", dataset)]
-        named += [(f"datasets.{dataset}.runs.{run}", "run", run) for run in of_dataset.runs]
-        yield from ((key, problem) for key, *said in named if (problem := problem_of(*said)))
-    for figure in scale.figures:
-        if problem := problem_of("figure", figure):
-            yield f"figures.{figure}", problem
-
-
-def _of_seeds(scale: Scale) -> Iterator[Problem]:
-    if not scale.seeds:
-        yield "seeds", "at least one is needed"
-    for seed in sorted(set(scale.seeds)):
-        if scale.seeds.count(seed) > 1:
-            yield "seeds", f"seed {seed} appears {scale.seeds.count(seed)} times"
+    return [child for child in children.values() if isinstance(child, dict)]
 
 
 def _of_recipes(scale: Scale) -> Iterator[Problem]:
-    """What is wrong with recipes, said once for each, where it is set."""
-    places = {scale.recipe: "recipe"}
+    recipes = {"recipe": scale.recipe}
     for dataset, of_dataset in scale.datasets.items():
-        places.setdefault(of_dataset.recipe, f"datasets.{dataset}.recipe")
+        recipes[f"datasets.{dataset}.recipe"] = of_dataset.recipe
         for name, run in of_dataset.runs.items():
-            places.setdefault(run.recipe, f"datasets.{dataset}.runs.{name}.recipe")
-    for recipe, place in places.items():
-        for key, problem in recipe.problems():
-            yield f"{place}.{key}", problem
+            recipes[f"datasets.{dataset}.runs.{name}.recipe"] = run.recipe
+    for place, recipe in recipes.items():
+        yield from ((f"{place}.{key}", problem) for key, problem in recipe.problems())
 
 
 def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
@@ -362,42 +348,76 @@ def _of_runs(scale: Scale, folder: Path) -> Iterator[Problem]:
         for name, run in of_dataset.runs.items():
             at = f"datasets.{dataset}.runs.{name}"
             # Every GPU must get an equal share of a batch.
-            if run.recipe.batch_size % max(1, run.gpus):
-                yield (
-                    f"{at}.gpus",
-                    f"{run.gpus} GPUs cannot share a batch of {run.recipe.batch_size} equally",
-                )
-            if run.network.released != (run.recipe.epochs == 0):
-                weights = "released" if run.network.released else "fresh"
-                yield (
-                    f"{at}.recipe.epochs",
-                    f"{run.recipe.epochs} epochs with {weights} weights: released ones are "
-                    "evaluated (0 epochs), fresh ones are trained",
-                )
+            batch, epochs = run.recipe.batch_size, run.recipe.epochs
+            if batch % max(1, run.gpus):
+                yield f"{at}.gpus", f"{run.gpus} GPUs cannot share a batch of {batch} equally"
+            if run.network.released and epochs:
+                yield f"{at}.recipe.epochs", f"released weights are evaluated: 0, not {epochs}"
+            if not run.network.released and not epochs:
+                yield f"{at}.recipe.epochs", "fresh weights are trained: 1 or more"
             for key, problem in run.network.problems(image_size):
                 yield f"{at}.network.{key}".removesuffix("."), problem
 
 
 def _image_size(dataset: str, folders: tuple[Path, ...]) -> int:
     """In pixels, as a data set's description says; of the first folder that has one."""
-    descriptions = [folder / "datasets" / f"{dataset}.yaml" for folder in folders]
-    path = next((path for path in descriptions if path.exists()), None)
-    if path is None:
-        last = descriptions[-1]
-        raise missing("description of this data set", last, last.parent.glob("*.yaml"))
-    return check(int, read_mapping(path).get("image_size"), path, ("image_size",))
+    for folder in folders:
+        path = folder / "datasets" / f"{dataset}.yaml"
+        if path.exists():
+            return check(int, read_mapping(path).get("image_size"), path, ("image_size",))
+    raise missing("description of this data set", path, path.parent.glob("*.yaml"))
 
 
 def _of_figures(scale: Scale) -> Iterator[Problem]:
     for name, figure in scale.figures.items():
-        if figure.dataset not in scale.datasets:
-            choices = ", ".join(scale.datasets)
-            yield (
-                f"figures.{name}.dataset",
-                f"{figure.dataset!r} is not in datasets; choose from {choices}",
-            )
-            continue
-        for key, problem in figure_problems(
-            figure, scale.datasets[figure.dataset].runs, scale.seeds
-        ):
-            yield f"figures.{name}.{key}", problem
+        if figure.dataset in scale.datasets:
+            problems = _of_figure(figure, scale.datasets[figure.dataset].runs, scale.seeds)
+        else:
+            known = ", ".join(scale.datasets)
+            problems = iter([("dataset", f"{figure.dataset!r} is not in datasets: {known}")])
+        yield from ((f"figures.{name}.{key}", problem) for key, problem in problems)
+
+
+def _of_figure(figure: Figure, runs: Mapping[str, Run], seeds: Sequence[int]) -> Iterator[Problem]:
+    for number, seed in enumerate(figure.seeds or ()):
+        if seed not in seeds:
+            yield f"seeds.{number}", f"{seed} is not one of {list(seeds)}"
+    for run, style in figure.styles.items():
+        if run not in figure.runs:
+            yield f"styles.{run}", f"not a run of this figure; choose from {', '.join(figure.runs)}"
+        yield from ((f"styles.{run}.{key}", problem) for key, problem in style.problems())
+    unknown = {key: run for key, run in figure.roles.items() if run not in runs}
+    for key, run in unknown.items():
+        yield key, f"{run!r} is not a run of {figure.dataset}; choose from {', '.join(runs)}"
+    if not unknown:
+        yield from _of_roles(figure, runs)
+
+
+def _of_roles(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem]:
+    """Runs that cannot be what a figure takes them for."""
+    for key, run in figure.roles.items():
+        network = runs[run].network
+        if ONE.match(key) and network.subnetworks > 1:
+            yield key, f"a network of 1 sub-network is needed; this one has {network.subnetworks}"
+        if SEVERAL.match(key) and network.subnetworks == 1:
+            yield key, "a network of several sub-networks is needed; this one has 1"
+    match figure:
+        case LevelsFigure() if not runs[figure.run].hierarchy:
+            yield "run", f"{figure.run!r} has one label level; give the run `hierarchy: true`"
+        case BranchesFigure():
+            for run in figure.runs:
+                network = runs[run].network
+                if not isinstance(network, SideBySide) or figure.block > network.L:
+                    yield "block", f"{run!r} has no block {figure.block} of branches"
+        case JointAloneFigure() | PropertiesFigure():
+            for kind, pair in (("thin", figure.thin), ("shallow", figure.shallow)):
+                K, count = runs[pair.joint].network.subnetworks, len(pair.alone)
+                if count != K:
+                    yield f"{kind}.alone", f"{pair.joint!r} has {K} sub-networks; here are {count}"
+        case GapsFigure():
+            networks = {tuple(runs[run].network for run in names) for names in figure.trainings}
+            epochs = [{runs[run].recipe.epochs for run in names} for names in figure.trainings]
+            if len(networks) > 1:
+                yield "trainings", "each needs the same networks, in the same order"
+            if any(len(own) > 1 for own in epochs) or len(set.union(*epochs)) < len(epochs):
+                yield "trainings", "each needs one number of epochs, which no other has"

@@ -10,8 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from anyslice.config.checked_yaml import ParameterError, check
-from anyslice.config.families import FAMILIES
-from anyslice.config.outside import FamilyError
+from anyslice.config.families import FAMILIES, FamilyError
 from anyslice.costs.macs import untrained
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256

@@ -12,7 +12,7 @@ from anyslice.analysis import properties as measured
 from anyslice.analysis import tables
 from anyslice.analysis.statistics import describe_interval
 from anyslice.config.dataset import load_description
-from anyslice.config.look import CostLook
+from anyslice.config.figures import CostLook
 from anyslice.config.scale import Scale
 from anyslice.figures import batch_norm, branches, budget, gaps, joint_alone, levels, properties
 from anyslice.figures.curves import COSTS

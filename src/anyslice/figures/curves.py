@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, Formatter, LogLocator, NullFormatter
 
 from anyslice.analysis.statistics import interval
-from anyslice.config.look import Style
+from anyslice.config.figures import Style
 from anyslice.figures.style import COLUMN, ERROR_LABEL, Face, print_style
 
 Colour = tuple[float, float, float] | str

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from anyslice.config.look import AxisScale, CostColumn, Style
+from anyslice.config.figures import AxisScale, CostColumn, Style
 from anyslice.errors import AnysliceError
 from anyslice.files import write_atomically
 

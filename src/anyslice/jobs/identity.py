@@ -17,7 +17,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-from anyslice.config.outside import module_file
+from anyslice.config.families import module_file
 from anyslice.config.scale import Run
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256, write_json

@@ -42,8 +42,7 @@ def build(
 def make(params: NetworkParams, task: Task) -> AnytimeNetwork:
     """The network of these hyper-parameters; see `build`."""
     name, family = params.name, FAMILIES[params.name]
-    problems = params.problems(task.image_size)
-    raise_problems(f"network {name}", (rule for _, rule in problems))
+    raise_problems(f"network {name}", params.problems(task.image_size))
     network: AnytimeNetwork = family.load()(params, task)
     if network.K != params.subnetworks:
         raise AnysliceError(
