@@ -222,13 +222,13 @@ def test_a_wrong_file_names_itself_the_key_and_the_choices(broken, old, new, exp
             "  epochs: 5",
             "  epochs: 2",
             "recipe.epochs",
-            "2 milestones make 3 phases of the learning rate, which need at least 3 epochs, not 2",
+            "2 are fewer than the 3 phases of the learning rate: set fewer milestones too",
         ),
         (
             "    recipe:\n      epochs: 3",
             "    recipe:\n      epochs: 1",
             "datasets.fashion-mnist-two-level.recipe.epochs",
-            "at least 3 epochs, not 1",
+            "1 are fewer than the 3 phases",
         ),
         (
             "milestones: [0.5, 0.75]",
@@ -283,7 +283,7 @@ def test_a_scale_that_cannot_run_stops_when_it_is_loaded(broken, old, new, key, 
 
 def test_from_a_wrong_folder_the_message_says_where_to_stand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ParameterError, match=r"no folder params/ in .*top of the repository"):
+    with pytest.raises(ParameterError, match=r"no file params/quick.yaml.*top of the repository"):
         load_scale("quick")
 
 
@@ -300,7 +300,9 @@ def test_a_run_overrides_the_scales_recipe(broken):
 
 
 def test_an_unknown_key_of_a_run_lists_the_choices(broken):
-    with pytest.raises(ParameterError, match=r"i-resnext\.gpu': unknown; choose from network, .*, gpus"):
+    with pytest.raises(
+        ParameterError, match=r"i-resnext\.gpu': unknown; choose from network, .*, gpus"
+    ):
         broken("      i-resnext:\n", "      i-resnext:\n        gpu: 2\n")
 
 

@@ -99,7 +99,7 @@ def test_predict_answers_for_the_pictures_that_can_be_read(folder_of, photo, tmp
 
 def test_without_the_studys_packages_a_verb_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pydantic", None)
-    users = ("anyslice.config", "anyslice.cli.loaded", "anyslice.cli.status")
+    users = ("anyslice.config", "anyslice.cli.loaded", "anyslice.cli.trainings")
     for name in [name for name in sys.modules if name.startswith(users)]:
         monkeypatch.delitem(sys.modules, name)
     result = call("status")

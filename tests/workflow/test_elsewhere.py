@@ -25,7 +25,7 @@ def project(tmp_path_factory, copy_repository, run) -> Path:
 @pytest.mark.slow
 def test_a_checkout_runs_its_own_code(project, run):
     """Git worktrees and queued experiments share an environment."""
-    verb = project / "src/anyslice/cli/status.py"
+    verb = project / "src/anyslice/cli/trainings.py"
     text = verb.read_text()
     verb.write_text(text.replace('"""Show', '"""In this checkout, show', 1))
     assert verb.read_text() != text

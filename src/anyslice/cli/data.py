@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from anyslice.cli.loaded import data_option, dataset_argument
 from anyslice.cli.options import COUNT, FILE, FOLDER, SEED
 from anyslice.config import dataset as descriptions
-from anyslice.config.dataset import Description, Storage
+from anyslice.config.dataset import Description
 from anyslice.config.names import check_name
 from anyslice.datasets import open_dataset, sources
 from anyslice.datasets import prepare as preparation
@@ -81,20 +82,10 @@ def prepare(dataset: Description, source: Path | None, fetched: Path | None, fol
     type=COUNT,
     help="Pixels on a side of what a network sees.  [default: what suits the images]",
 )
-@click.option("--seed", type=SEED, default=2018, help="Of the split.")
+@click.option("--seed", "split_seed", type=SEED, default=2018, help="Of the split.")
 @click.option("--output", type=FILE, help="File to write.  [default: params/datasets/NAME.yaml]")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
-def describe(
-    folder: Path,
-    name: str,
-    title: str | None,
-    held_out: float,
-    storage: Storage | None,
-    image_size: int | None,
-    seed: int,
-    output: Path | None,
-    force: bool,
-) -> None:
+def describe(folder: Path, name: str, output: Path | None, force: bool, **wishes: Any) -> None:
     """Describe the images in FOLDER, in class folders, as the data set NAME.
 
     FOLDER has train/<class>/*.png and, if you like, val/ and test/ likewise; or <class>/*.png.
@@ -103,8 +94,7 @@ def describe(
     output = output or descriptions.FOLDER / f"{name}.yaml"
     if output.exists() and not force:
         raise click.ClickException(f"{output} exists; --force replaces it")
-    wishes = Wishes(name, title, held_out, storage, image_size, seed)
-    write_text(output, to_yaml(describe_folder(folder, wishes)))
+    write_text(output, to_yaml(describe_folder(folder, Wishes(name, **wishes))))
     description = descriptions.load_description(str(output))
     click.echo(f"{output}:\n{summarise(description, data_folder(name))}")
 
@@ -113,21 +103,12 @@ def describe(
 @dataset_argument
 @data_option("--folder", "Where it is prepared.")
 @click.option("--picture", type=FILE, help="Also draw augmented samples to this PNG or PDF file.")
-@click.option("--seed", type=SEED, default=1, help="Seed of the augmented samples.")
-@click.option("--epoch", type=COUNT, default=1, help="Epoch of the augmented samples.")
 @click.option("--check-images", is_flag=True, help="Also compare every image file's checksum.")
-def show(
-    dataset: Description,
-    folder: Path,
-    picture: Path | None,
-    seed: int,
-    epoch: int,
-    check_images: bool,
-) -> None:
+def show(dataset: Description, folder: Path, picture: Path | None, check_images: bool) -> None:
     """Print counts, checksums, licence and terms of DATASET."""
     click.echo(summarise(dataset, folder))
     if check_images and dataset.storage == "files":
         click.echo(f"Checked:   {verify_images(folder)} image files")
     if picture:
-        draw_samples(open_dataset(folder), picture, seed=seed, epoch=epoch)
+        draw_samples(open_dataset(folder), picture, seed=1, epoch=1)
         click.echo(f"Samples: {picture}")

@@ -39,12 +39,16 @@ SECTIONS = {
         "published": "a study as data: write, draw, restore, fill in pages",
     },
 }
-"""The verbs by what people do with them, each in a few words; every verb has a module of its name.
-
-Those that only rules call are left out of the help: they are in the module of their first word.
-"""
+"""The verbs by what people do with them, each in a few words."""
 
 FOR_RULES = ("taxonomy-parents", "taxonomy-figure")
+"""Verbs that rules call, and people hardly; the help leaves them out."""
+
+MODULES = dict.fromkeys(FOR_RULES, "taxonomy")
+MODULES |= dict.fromkeys(("flops", "estimate"), "costs")
+MODULES |= dict.fromkeys(("status", "verify"), "trainings")
+MODULES |= dict.fromkeys(("figure", "curves", "runs", "claims", "report"), "results")
+"""Where verbs are that have no module of their name."""
 
 
 class Verbs(click.Group):
@@ -58,7 +62,7 @@ class Verbs(click.Group):
         """Import a verb."""
         if cmd_name not in (*self.list_commands(ctx), *FOR_RULES):
             return super().get_command(ctx, cmd_name)
-        module = import_module(f"anyslice.cli.{cmd_name.partition('-')[0]}")
+        module = import_module(f"anyslice.cli.{MODULES.get(cmd_name, cmd_name)}")
         verb: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return verb
 

@@ -15,6 +15,7 @@ from anyslice.runtime import AnytimePredictor, ImageError
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _SHARE = click.FloatRange(min=0, max=1, min_open=True)
 _FORMATS = {"probability": "{:.1%}", "right": "{:.1%}", "milliseconds": "{:.2f}", "late": "{:.2f}"}
+_USUAL = {"late": 0.0, "level": 1}
 
 
 @click.command()
@@ -86,19 +87,14 @@ def predict(
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """The answers, one a line, without probabilities and what says nothing here."""
-    usual = {"late": 0.0, "level": 1, "reached": None}
     columns = [
         name
         for name in rows[0]
-        if name != "probabilities"
-        and not (name in usual and all(row[name] == usual[name] for row in rows))
+        if name != "probabilities" and any(row[name] != _USUAL.get(name) for row in rows)
     ]
-    lines = [
-        columns,
-        *([_FORMATS.get(name, "{}").format(row[name]) for name in columns] for row in rows),
-    ]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    texts = [[_FORMATS.get(name, "{}").format(row[name]) for name in columns] for row in rows]
+    widths = [max(map(len, cells)) for cells in zip(columns, *texts, strict=True)]
     return "\n".join(
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
+        for line in (columns, *texts)
     )

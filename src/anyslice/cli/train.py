@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,17 +101,20 @@ def train(
     75. The same command then resumes, and ends with the same bytes as if it had never stopped.
     """
     with Interrupts(time_budget) as interrupts:  # from here on, as imports take a while
+        from anyslice.config.checked_yaml import ParameterError
         from anyslice.config.layers import changes_of
         from anyslice.config.scale import load_scale
         from anyslice.jobs import launch
         from anyslice.jobs.gpus import own_gpus
         from anyslice.jobs.lock import wait_until_free
+        from anyslice.jobs.slurm import queue_again
 
-        loaded = load_scale(scale)
-        loaded.run(run)
-        if settings:
-            with _named(settings):
-                loaded = load_scale(scale, changes=changes_of(run, settings))
+        load_scale(scale).run(run)
+        try:
+            loaded = load_scale(scale, changes=changes_of(run, settings))
+        except ParameterError as error:
+            given = " ".join(f"--set {setting}" for setting in settings)
+            raise ParameterError(f"with {given}: {error}") from None
         data = data or _prepared(run)
         seed = loaded.seeds[0] if seed is None else seed
         settings = (*settings, *(["no-test"] if no_test else []))
@@ -130,7 +132,7 @@ def train(
                 if count > 1 and not child:
                     status = launch.run_in_processes(count, sys.argv[1:])
                     if status == EXIT_CODE:
-                        _queue_again_if_out_of_time(interrupts)
+                        raise Interrupted("all processes have stopped")
                     sys.exit(status)
 
                 from anyslice.jobs.inputs import TrainingFolders
@@ -148,18 +150,10 @@ def train(
                 )
         except Interrupted as stop:
             click.echo(str(stop), err=True)
-            if not child:
-                _queue_again_if_out_of_time(interrupts)
+            # A time budget that is used up is no failure, so it costs none of SLURM's retries.
+            if interrupts.out_of_time and not child and queue_again():
+                click.echo("SLURM has put this job back into its queue", err=True)
             sys.exit(EXIT_CODE)
-
-
-@contextmanager
-def _named(settings: Sequence[str]) -> Iterator[None]:
-    """Name in an error the settings without which there would be none."""
-    try:
-        yield
-    except AnysliceError as error:
-        raise AnysliceError(f"with {' '.join(f'--set {s}' for s in settings)}: {error}") from None
 
 
 def _prepared(run: str) -> Path:
@@ -203,11 +197,3 @@ def _folders(
         click.echo(f"results: {chosen}")
     place = hashlib.sha256(str(chosen.resolve()).encode()).hexdigest()[:16]
     return chosen, work or (Path("work") if of_study else Path("work/by-hand") / place)
-
-
-def _queue_again_if_out_of_time(interrupts: Interrupts) -> None:
-    """In a job of SLURM: a time budget that is used up is no failure, so it costs no retry."""
-    from anyslice.jobs.slurm import queue_again
-
-    if interrupts.out_of_time and queue_again():
-        click.echo("SLURM has put this job back into its queue", err=True)

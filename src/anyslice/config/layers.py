@@ -96,14 +96,8 @@ def _read(path: Path, folder: Path, named_by: str) -> dict[str, Any]:
     try:
         return read_mapping(path)
     except FileNotFoundError:
-        if not folder.is_dir():
-            raise ParameterError(
-                f"no file {path}, and no folder {folder}/ in {Path.cwd()}: run this from the top "
-                "of the repository, where that folder is"
-            ) from None
         scales = (p for p in folder.glob("*.yaml") if p.stem != "claims")
-        error = missing(f"scale {path.stem!r}", path, scales)
-        raise ParameterError(f"{named_by}{error}") from None
+        raise ParameterError(f"{named_by}{missing(f'scale {path.stem!r}', path, scales)}") from None
 
 
 def _parse(setting: str) -> tuple[str, Any]:

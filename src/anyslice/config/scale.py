@@ -125,14 +125,9 @@ class Recipe:
             yield "gamma", "milestones multiply the learning rate by gamma: set it, as in 0.1"
         if any(later <= earlier for earlier, later in pairwise(self.milestones)):
             yield "milestones", f"{list(self.milestones)} must rise"
-        phases = len(self.milestones) + 1
-        if 0 < self.epochs < phases:
-            yield (
-                "epochs",
-                f"{len(self.milestones)} milestones make {phases} phases of the learning rate, "
-                f"which need at least {phases} epochs, not {self.epochs}; set fewer milestones "
-                "too ([] for one phase)",
-            )
+        if 0 < self.epochs <= len(self.milestones):
+            phases = f"the {len(self.milestones) + 1} phases of the learning rate"
+            yield "epochs", f"{self.epochs} are fewer than {phases}: set fewer milestones too"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,15 +1,36 @@
-"""`anyslice verify`: which trainings are outdated, and why."""
+"""Verbs that say how a scale's trainings stand: `anyslice status` and `verify`."""
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 
 import click
 
-from anyslice.cli.loaded import scale_option
+from anyslice.cli.loaded import results_option, scale_option
+from anyslice.cli.options import FOLDER
 from anyslice.config.scale import Scale
 from anyslice.jobs.identity import EQUAL_CODE
+from anyslice.jobs.slurm import jobs_of
+from anyslice.jobs.status import as_mapping, left_over, status_of, table
 from anyslice.pipeline.audit import outdated_trainings
+
+
+@click.command()
+@scale_option
+@results_option
+@click.option("--work", type=FOLDER, default="work", help="Folder of checkpoints.")
+@click.option("--data", type=FOLDER, default="data", help="Folder of prepared data sets.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(scale: Scale, results: Path, work: Path, data: Path, as_json: bool) -> None:
+    """Show which trainings of the scale wait, run, are done, outdated or failed.
+
+    Reads files, and asks SLURM's queue where there is one.
+    """
+    rows = status_of(scale, results, work, data, jobs_of(Path.cwd()))
+    others = left_over(scale, results)
+    click.echo(json.dumps(as_mapping(rows, others), indent=2) if as_json else table(rows, others))
 
 
 @click.command()
