@@ -15,17 +15,15 @@ from anyslice.errors import AnysliceError
 from anyslice.files import write_json
 from anyslice.paths import results_folder
 
-PLACE = "Folder for <dataset>/<run>.json.  [default: results/<scale>/flops]"
-
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
 @scale_option
-@click.option("--output", type=FOLDER, help=PLACE)
+@click.option("--output", type=FOLDER, help="Folder.  [default: results/<scale>/flops]")
 def flops(runs: tuple[str, ...], scale: Scale, output: Path | None) -> None:
     """Count the operations of each sub-network of RUNS ("<dataset>/<run>"); needs no data.
 
-    Each run's file holds the lists macs, all_ops and params over its sub-networks.
+    <dataset>/<run>.json holds the lists macs, all_ops and params over the sub-networks of a run.
     """
     folder = output or results_folder(scale.name) / "flops"
     for run in runs:

@@ -21,6 +21,9 @@ from anyslice.datasets.summary import summarise
 from anyslice.files import clear_write_errors, write_text
 from anyslice.paths import data_folder
 
+PART = click.FloatRange(0, 1, min_open=True, max_open=True)
+STORAGE = click.Choice(["tensor", "files"])
+
 source_option = click.option("--source", type=FOLDER, help="Folder that has the source files.")
 
 
@@ -32,9 +35,7 @@ def data() -> None:
 @data.command()
 @dataset_argument
 @source_option
-@click.option(
-    "--output", type=FILE, help="Where to record it.  [default: data/sources/DATASET/fetched.json]"
-)
+@click.option("--output", type=FILE, help="Record.  [default: data/sources/DATASET/fetched.json]")
 def fetch(dataset: Description, source: Path | None, output: Path | None) -> None:
     """Find the source files of DATASET, downloading those that are nowhere here."""
     output = output or sources.FOLDER / dataset.name / "fetched.json"
@@ -46,9 +47,7 @@ def fetch(dataset: Description, source: Path | None, output: Path | None) -> Non
 @data.command()
 @dataset_argument
 @source_option
-@click.option(
-    "--fetched", type=FILE, help="Record of `fetch`; without it, files are looked for again."
-)
+@click.option("--fetched", type=FILE, help="Record of `fetch`.  [default: look for the files]")
 @data_option("--output", "Folder to write to.")
 def prepare(dataset: Description, source: Path | None, fetched: Path | None, folder: Path) -> None:
     """Verify the source files of DATASET; write tensors, split and manifest."""
@@ -66,29 +65,17 @@ def prepare(dataset: Description, source: Path | None, fetched: Path | None, fol
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What the data set is to be called.")
 @click.option("--title", help="What figures call it.  [default: its name]")
-@click.option(
-    "--held-out",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.1,
-    help="Fraction of the training images for validation, or for testing, where FOLDER has none.",
-)
-@click.option(
-    "--storage",
-    type=click.Choice(["tensor", "files"]),
-    help="Small images in memory, or files.  [default: what suits the images]",
-)
-@click.option(
-    "--image-size",
-    type=COUNT,
-    help="Pixels on a side of what a network sees.  [default: what suits the images]",
-)
+@click.option("--held-out", type=PART, default=0.1, help="Fraction of training images held out.")
+@click.option("--storage", type=STORAGE, help="In memory, or files.  [default: what suits them]")
+@click.option("--image-size", type=COUNT, help="Of a network's input.  [default: what suits them]")
 @click.option("--seed", "split_seed", type=SEED, default=2018, help="Of the split.")
 @click.option("--output", type=FILE, help="File to write.  [default: params/datasets/NAME.yaml]")
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def describe(folder: Path, name: str, output: Path | None, force: bool, **wishes: Any) -> None:
     """Describe the images in FOLDER, in class folders, as the data set NAME.
 
-    FOLDER has train/<class>/*.png and, if you like, val/ and test/ likewise; or <class>/*.png.
+    FOLDER has train/<class>/*.png and, if you like, val/ and test/ as well; or <class>/*.png.
+    Where there is no val/ or test/, images for it are held out of the training images.
     """
     check_name("data set", name)
     output = output or descriptions.FOLDER / f"{name}.yaml"

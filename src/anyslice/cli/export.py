@@ -16,9 +16,7 @@ from anyslice.export.run_folder import load_run
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--output", type=FOLDER, default=Path("exported"), help="The folder to write.")
-@click.option(
-    "--licence", default="not stated", help="Of the weights; for model.json and README.md."
-)
+@click.option("--licence", default="not stated", help="Of the weights, to be written there.")
 def export(run: Path, output: Path, licence: str) -> None:
     """Write the trained network in the folder RUN for `anyslice predict` and other programs.
 

@@ -19,27 +19,10 @@ from anyslice.runtime import AnytimePredictor
 
 @click.command()
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path), metavar="[MODEL]...")
-@click.option(
-    "--batch",
-    "batches",
-    type=COUNT,
-    multiple=True,
-    default=(1, 64),
-    help="Images of a call; can be repeated.",
-)
-@click.option(
-    "--measured",
-    type=EXISTING,
-    help="Measure nothing: what --output wrote before, to be shown or drawn again.",
-)
-@click.option(
-    "--figure", type=FILE, help="Also draw error against time and MACs to this PDF or PNG file."
-)
-@click.option(
-    "--output",
-    type=FILE,
-    help="Also write what was measured, and on which machine, to this JSON file.",
-)
+@click.option("--batch", "batches", type=COUNT, multiple=True, default=(1, 64), help="Images.")
+@click.option("--measured", type=EXISTING, help="What --output wrote before: measure nothing.")
+@click.option("--figure", type=FILE, help="Also plot error against time, as PDF or PNG.")
+@click.option("--output", type=FILE, help="Also write times and machine to this JSON file.")
 @prediction_options
 def latency(
     models: tuple[Path, ...],
@@ -51,7 +34,8 @@ def latency(
 ) -> None:
     """Time every sub-network of the exported folders MODEL, in turns.
 
-    Each is run as by `anyslice predict`. Times are medians, with quartiles.
+    Each is run as by `anyslice predict`, with each --batch of images. Times are medians, with
+    quartiles.
     """
     if bool(models) == bool(measured):
         raise click.UsageError("give folders of exported networks, or --measured")

@@ -41,10 +41,7 @@ scale_option = click.option(
 )
 dataset_argument = click.argument("dataset", type=DATASET, is_eager=True)
 results_option = click.option(
-    "--results",
-    type=FOLDER,
-    callback=_results,
-    help="The scale's results, with runs/ and flops/.  [default: results/<scale>]",
+    "--results", type=FOLDER, callback=_results, help="With runs/.  [default: results/<scale>]"
 )
 
 

@@ -24,26 +24,14 @@ _USUAL = {"late": 0.0, "level": 1}
 @click.option("--subnetwork", type=COUNT, help="Use this one, 1 ... K.")
 @click.option("--macs", type=_POSITIVE, help="Multiply-adds that may be spent on an image.")
 @click.option(
-    "--milliseconds",
-    type=_POSITIVE,
-    help="Time for the answer to an image, by what it takes on this machine.",
+    "--milliseconds", type=_POSITIVE, help="For an image, by the latencies measured here."
 )
 @click.option(
-    "--deadline", type=_POSITIVE, help="Milliseconds from the start on an image to its answer."
+    "--deadline", type=_POSITIVE, help="Milliseconds from reading an image to its answer."
 )
-@click.option(
-    "--confidence", type=_SHARE, help="Stop at the first answer right with this probability."
-)
-@click.option(
-    "--accuracy",
-    type=_SHARE,
-    help="Answer at the finest label level at which so many answers are right.",
-)
-@click.option(
-    "--nearest",
-    is_flag=True,
-    help="Where nothing fits the budget or accuracy, take the nearest and warn.",
-)
+@click.option("--confidence", type=_SHARE, help="Stop at the first answer that is right so often.")
+@click.option("--accuracy", type=_SHARE, help="Use the finest labels that are right so often.")
+@click.option("--nearest", is_flag=True, help="If nothing fits, take the nearest and warn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all probabilities.")
 @prediction_options
 def predict(

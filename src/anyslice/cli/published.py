@@ -43,9 +43,7 @@ def restore(scale: Scale, results: Path) -> None:
 
 @published.command()
 @scale_option
-@click.option(
-    "--output", type=FOLDER, help="Folder to write to.  [default: results/published/<scale>]"
-)
+@click.option("--output", type=FOLDER, help="Folder.  [default: results/published/<scale>]")
 def draw(scale: Scale, output: Path | None) -> None:
     """Draw every published figure, judge the claims and write the report; needs no data."""
     output = output or Path("results/published") / scale.name

@@ -26,9 +26,7 @@ from anyslice.files import write_atomically
 @click.argument("name")
 @scale_option
 @results_option
-@click.option(
-    "--output", type=FILE, help="Write the picture to this PDF, PNG or SVG file, and nothing else."
-)
+@click.option("--output", type=FILE, help="Write only this PDF, PNG or SVG file.")
 def figure(name: str, scale: Scale, results: Path, output: Path | None) -> None:
     """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.
 

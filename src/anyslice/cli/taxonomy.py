@@ -16,31 +16,19 @@ from anyslice.figures.taxonomy_tree import draw
 from anyslice.taxonomy import extract
 from anyslice.taxonomy.record import Taxonomy, read_taxonomy, write_taxonomy
 
+WORDNET = Path("data/embedded/wordnet")
+
 
 @click.command()
 @click.option("--dataset", type=DATASET, required=True, help="One described in params/datasets/.")
-@click.option(
-    "--parents",
-    type=EXISTING,
-    help="A file with a line per class: its parent synset, in class order or behind the class "
-    "name and a tab.  [default: match class names]",
-)
-@click.option(
-    "--wordnet",
-    type=FOLDER,
-    default=Path("data/embedded/wordnet"),
-    help="Folder with WordNet 3.0's noun files.",
-)
-@click.option(
-    "--output",
-    type=FILE,
-    required=True,
-    help="The file to write: tree, label levels, and how each class was matched.",
-)
+@click.option("--parents", type=EXISTING, help="Parent synsets.  [default: match class names]")
+@click.option("--wordnet", type=FOLDER, default=WORDNET, help="WordNet 3.0's noun files.")
+@click.option("--output", type=FILE, required=True, help="The JSON file to write.")
 def taxonomy(dataset: Description, parents: Path | None, wordnet: Path, output: Path) -> None:
     """From the class names of a data set and WordNet to levels of labels.
 
-    A data set's own coarse labels are its levels, unless a file of parents is given. Fails, and
+    A data set's own coarse labels are its levels, unless a file of parents is given. That has a
+    line per class: its parent synset, in class order or behind the class name and a tab. Fails, and
     lists them, if there are classes that it cannot place.
     """
     name, classes = dataset.name, dataset.classes
@@ -66,12 +54,7 @@ def taxonomy_parents(dataset: str, output: Path) -> None:
 
 @click.command("taxonomy-figure")
 @click.argument("taxonomy", type=EXISTING)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="The picture's path without its ending; .pdf and .png are written.",
-)
+@click.option("--output", type=FILE, required=True, help="Path without the ending .pdf or .png.")
 def taxonomy_figure(taxonomy: Path, output: Path) -> None:
     """Draw the tree in the file TAXONOMY, its levels marked by colour."""
     record = read_taxonomy(taxonomy)

@@ -10,66 +10,27 @@ from typing import Any
 
 import click
 
+from anyslice import paths
 from anyslice.cli.options import COUNT, FILE, FOLDER, SCALE_HELP, SEED
 from anyslice.errors import AnysliceError
 from anyslice.jobs.interrupt import EXIT_CODE, Interrupted, Interrupts
-from anyslice.paths import (
-    MANIFEST,
-    data_folder,
-    dataset_of,
-    results_folder,
-    seed_folder,
-    training_folder,
-)
+
+MINUTES = click.FloatRange(min=0)
 
 
 @click.command()
 @click.argument("run")
 @click.option("--scale", default="quick", help=SCALE_HELP)
 @click.option("--seed", type=SEED, help="Of the training.  [default: the scale's first]")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a key of the run for this training, e.g. recipe.epochs=10; can be repeated.",
-)
-@click.option(
-    "--output",
-    type=FOLDER,
-    help="Folder for model, metrics, history and predictions.  [default: the study's, below"
-    " results/<scale>/runs; with --set or --no-test a folder below work/tried]",
-)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of RUN.")
+@click.option("--output", type=FOLDER, help="For the results.  [default: in results/<scale>/runs]")
 @click.option("--data", type=FOLDER, help="Prepared data set.  [default: data/<dataset>]")
-@click.option(
-    "--taxonomy",
-    type=FILE,
-    help="Label levels of a hierarchical run.  [default: those the data set itself defines]",
-)
-@click.option(
-    "--work",
-    type=FOLDER,
-    help="Folder for checkpoints.  [default: work, or work/by-hand if --output is not the study's]",
-)
-@click.option(
-    "--time-budget",
-    type=click.FloatRange(min=0),
-    metavar="MINUTES",
-    help="Save and stop after this time, with exit status 75.",
-)
-@click.option(
-    "--processes",
-    type=COUNT,
-    help="Processes that train together, sharing every batch.  [default: one per GPU of the run]",
-)
-@click.option(
-    "--wait", is_flag=True, help="If this training is running already, wait for it first."
-)
-@click.option(
-    "--no-test",
-    is_flag=True,
-    help="Leave the test images alone, as in a pilot; results are as with --set.",
-)
+@click.option("--taxonomy", type=FILE, help="Label levels.  [default: the data set's own]")
+@click.option("--work", type=FOLDER, help="For checkpoints.  [default: work, or in work/by-hand]")
+@click.option("--time-budget", type=MINUTES, help="Minutes, then save and stop with status 75.")
+@click.option("--processes", type=COUNT, help="That share every batch.  [default: one per GPU]")
+@click.option("--wait", is_flag=True, help="Wait for another process on this training first.")
+@click.option("--no-test", is_flag=True, help="Leave the test images alone, as in a pilot.")
 @click.option("--bf16", is_flag=True, help="Train in bfloat16 where autocast finds it safe.")
 @click.option("--tf32", is_flag=True, help="TensorFloat-32 products, on a GPU.")
 @click.option(
@@ -95,7 +56,8 @@ def train(
     """Train RUN ("<dataset>/<run>") with one seed, resuming its last checkpoint.
 
     With --set, the run as it would be with other keys: --set recipe.epochs=1 --set
-    recipe.schedule=linear --set recipe.milestones=[].
+    recipe.schedule=linear --set recipe.milestones=[]. What is trained so, or with --no-test, is
+    not the study's: its results are below work/tried, and its checkpoints below work/by-hand.
 
     SIGTERM, SIGINT or SIGUSR1: the step is finished, a checkpoint written, and the exit status is
     75. The same command then resumes, and ends with the same bytes as if it had never stopped.
@@ -127,7 +89,7 @@ def train(
         gpus = count if loaded.gpus_of(run) and not child else 0
         try:
             if wait and not child:
-                wait_until_free(seed_folder(work, loaded.name, run, seed), interrupts)
+                wait_until_free(paths.seed_folder(work, loaded.name, run, seed), interrupts)
             with own_gpus(gpus, interrupts, say=click.echo):
                 if count > 1 and not child:
                     status = launch.run_in_processes(count, sys.argv[1:])
@@ -162,9 +124,10 @@ def _prepared(run: str) -> Path:
     from anyslice.datasets.manifest import read_manifest
     from anyslice.datasets.prepare import refuse_other_description
 
-    folder = data_folder(dataset_of(run))
-    if (folder / MANIFEST).is_file():
-        description = load_description(dataset_of(run))
+    dataset = paths.dataset_of(run)
+    folder = paths.data_folder(dataset)
+    if (folder / paths.MANIFEST).is_file():
+        description = load_description(dataset)
         refuse_other_description(description, read_manifest(folder, verify=False))
     return folder
 
@@ -185,7 +148,7 @@ def _folders(
     Raises:
         AnysliceError: if a changed run would take the place of the study's.
     """
-    study = training_folder(results_folder(scale), run, seed)
+    study = paths.training_folder(paths.results_folder(scale), run, seed)
     tried = Path("work/tried") / scale / run / " ".join(settings).replace("/", "_") / f"seed{seed}"
     chosen = output or (tried if settings else study)
     of_study = chosen.resolve() == study.resolve()

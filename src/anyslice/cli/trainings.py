@@ -35,22 +35,17 @@ def status(scale: Scale, results: Path, work: Path, data: Path, as_json: bool) -
 
 @click.command()
 @scale_option
-@click.option(
-    "--list", "only_paths", is_flag=True, help="Print only the outdated files; the status is 0."
-)
-@click.option(
-    "--replay",
-    "commit",
-    metavar="COMMIT",
-    help="Train the first steps of each run with the code of a commit and with that here, and"
-    " record where all bytes agree: such an edit outdates nothing.",
-)
+@click.option("--list", "only_paths", is_flag=True, help="Print only files; the status is 0.")
+@click.option("--replay", "commit", metavar="COMMIT", help="Compare first steps with its code.")
 def verify(scale: Scale, only_paths: bool, commit: str | None) -> None:
     """Compare the scale's trainings with the parameters, data and code in force.
 
     It compares what each metrics.json records, not file times. Snakemake trains again what has
     other parameters or data; what has other code only when you ask for it:
     anyslice verify --list | xargs -r snakemake TARGET --forcerun
+
+    --replay trains the first steps of each run with the code of a commit and with that here, and
+    records where all bytes agree: such an edit outdates nothing.
     """
     if commit is not None:
         _replay(scale, commit)
