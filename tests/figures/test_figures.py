@@ -133,10 +133,10 @@ def test_gaps_against_epochs_are_the_mean_gaps_with_their_intervals(gaps):
         ({"trainings": [["i-resnext-3", "msdnet-6"]]}, "one number of epochs"),
         (
             {"trainings": [["i-resnext-3", "msdnet-3"], ["msdnet-6", "i-resnext-6"]]},
-            "in that order",
+            "in the same order",
         ),
-        ({"trainings": [["i-resnext-3"]]}, "two or more networks"),
-        ({"y_scale": "log"}, "must be linear"),
+        ({"trainings": [["i-resnext-3"]]}, "at least 2 items"),
+        ({"y_scale": "log"}, "y_scale': Input should be 'linear'"),
     ],
 )
 def test_trainings_that_make_no_gap_are_refused(gaps, keys, problem):

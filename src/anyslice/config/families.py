@@ -82,7 +82,10 @@ class BranchedParams(NetworkParams):
         """L is a multiple of the stages, and the last of them has pixels."""
         stages = stages_of(image_size)
         if self.L % stages:
-            yield "L", f"{self.L} blocks cannot be {stages} equal stages, for {image_size} pixels"
+            yield (
+                "L",
+                f"{self.L} must be a multiple of {stages}, the stages for {image_size} pixels",
+            )
         yield from _too_small(image_size, stages)
 
 

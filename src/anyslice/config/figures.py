@@ -228,7 +228,7 @@ class GapsFigure(ShowsRuns, FixedLook):
     """
 
     kind: Literal["gaps"]
-    trainings: Annotated[tuple[Networks, ...], Field(min_length=1)]
+    trainings: tuple[Networks, ...]
     x: CostColumn = field(default="all_ops", kw_only=True)
     y_scale: Literal["linear"] = field(default="linear", kw_only=True)  # a gap can be below 0
 

@@ -412,7 +412,7 @@ def _of_roles(figure: Figure, runs: Mapping[str, Run]) -> Iterator[Problem]:
         case GapsFigure():
             networks = {tuple(runs[run].network for run in names) for names in figure.trainings}
             epochs = [{runs[run].recipe.epochs for run in names} for names in figure.trainings]
-            if len(networks) > 1:
-                yield "trainings", "each needs the same networks, in the same order"
-            if any(len(own) > 1 for own in epochs) or len(set.union(*epochs)) < len(epochs):
+            if len(networks) != 1:
+                yield "trainings", "one or more are needed, of the same networks in the same order"
+            if any(len(own) != 1 for own in epochs) or len(set().union(*epochs)) < len(epochs):
                 yield "trainings", "each needs one number of epochs, which no other has"

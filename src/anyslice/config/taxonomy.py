@@ -25,6 +25,14 @@ class Alias:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Difference:
+    """What WordNet says of these synsets and zoology denies, and why it is left so."""
+
+    synsets: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, config=STRICT)
 class ParentsTable:
     """A published table of parents: a line per class, in class order.
 
@@ -45,6 +53,7 @@ class TaxonomyDescription:
         prune: leave out nodes with a single child.
         match: rules that place a class by its name, in the order in which they are tried.
         aliases: reviewed places, before any rule.
+        differences: reviewed and left as WordNet has it.
         parents: the paper's own table, in place of names and aliases at the paper scale.
         name: the file's name without its ending.
         path: the file it was read from.
@@ -57,6 +66,7 @@ class TaxonomyDescription:
     name: str
     path: str
     aliases: tuple[Alias, ...] = ()
+    differences: tuple[Difference, ...] = ()
     parents: ParentsTable | None = None
 
 
