@@ -15,7 +15,6 @@ from anyslice.config.names import check_name
 from anyslice.datasets import open_dataset, sources
 from anyslice.datasets import prepare as preparation
 from anyslice.datasets.describe import Wishes, describe_folder, to_yaml
-from anyslice.datasets.picture import draw_samples
 from anyslice.datasets.scan import verify_images
 from anyslice.datasets.summary import summarise
 from anyslice.files import clear_write_errors, write_text
@@ -97,5 +96,7 @@ def show(dataset: Description, folder: Path, picture: Path | None, check_images:
     if check_images and dataset.storage == "files":
         click.echo(f"Checked:   {verify_images(folder)} image files")
     if picture:
+        from anyslice.datasets.picture import draw_samples  # with Matplotlib
+
         draw_samples(open_dataset(folder), picture, seed=1, epoch=1)
         click.echo(f"Samples: {picture}")

@@ -44,10 +44,10 @@ SECTIONS = {
 FOR_RULES = ("taxonomy-parents", "taxonomy-figure")
 """Verbs that rules call, and people hardly; the help leaves them out."""
 
-MODULES = dict.fromkeys(FOR_RULES, "taxonomy")
+MODULES = dict.fromkeys(FOR_RULES, "taxonomy") | {"report": "claims"}
 MODULES |= dict.fromkeys(("flops", "estimate"), "costs")
 MODULES |= dict.fromkeys(("status", "verify"), "trainings")
-MODULES |= dict.fromkeys(("figure", "curves", "runs", "claims", "report"), "results")
+MODULES |= dict.fromkeys(("figure", "curves", "runs"), "results")
 """Where verbs are that have no module of their name."""
 
 

@@ -11,8 +11,6 @@ from anyslice.cli.loaded import DATASET
 from anyslice.cli.options import EXISTING, FILE, FOLDER
 from anyslice.config.dataset import Description, load_description
 from anyslice.config.taxonomy import load_taxonomy_description
-from anyslice.datasets.download import download
-from anyslice.figures.taxonomy_tree import draw
 from anyslice.taxonomy import extract
 from anyslice.taxonomy.record import Taxonomy, read_taxonomy, write_taxonomy
 
@@ -46,6 +44,8 @@ def taxonomy(dataset: Description, parents: Path | None, wordnet: Path, output: 
 @click.option("--output", type=FILE, required=True, help="Where the table is to be.")
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
+    from anyslice.datasets.download import download  # with PyTorch
+
     about = load_taxonomy_description(dataset)
     if about.parents is None:
         raise click.ClickException(f"{about.path} names no table of parents")
@@ -57,6 +57,8 @@ def taxonomy_parents(dataset: str, output: Path) -> None:
 @click.option("--output", type=FILE, required=True, help="Path without the ending .pdf or .png.")
 def taxonomy_figure(taxonomy: Path, output: Path) -> None:
     """Draw the tree in the file TAXONOMY, its levels marked by colour."""
+    from anyslice.figures.taxonomy_tree import draw  # with Matplotlib
+
     record = read_taxonomy(taxonomy)
     draw(record, title=load_description(record.dataset).title, stem=output)
 
