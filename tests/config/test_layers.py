@@ -67,6 +67,13 @@ def test_its_mistakes_are_named(extended, text, expected):
         extended(text)
 
 
+def test_all_mistakes_are_reported_at_once_and_those_that_runs_inherit_once(extended):
+    with pytest.raises(ParameterError) as error:
+        extended("recipe: {batch_size: '64'}\nseedz: [1]\n")
+    keys = [line.split("'")[1] for line in str(error.value).splitlines()]
+    assert keys == ["recipe.batch_size", "seedz"]
+
+
 def test_what_it_extends_is_named_with_the_file_that_says_so(root, tmp_path, monkeypatch):
     monkeypatch.chdir(root)
     for extended, expected in (("quik", "there is no scale 'quik'"), ("3", "the name of a scale")):

@@ -16,7 +16,7 @@ SECTIONS = {
         "taxonomy": "label levels from class names and WordNet",
     },
     "Train": {
-        "train": "train a run with one seed, going on where it stopped",
+        "train": "train a run with one seed, resuming its last checkpoint",
         "status": "which trainings wait, run, are done or failed; time left",
         "runs": "write the table of all trainings",
         "estimate": "how long the trainings behind a figure take here",
@@ -34,7 +34,7 @@ SECTIONS = {
         "report": "write verdicts, figures and trainings as one page",
     },
     "Pipeline": {
-        "make": "run Snakemake, going on after a crash",
+        "make": "run Snakemake, resuming after a crash",
         "verify": "say what is outdated, and why",
         "published": "a study as data: write, draw, restore, fill in pages",
     },

@@ -22,10 +22,7 @@ from anyslice.files import write_atomically
 @results_option
 @click.option("--output", type=FILE, help="Write only this PDF, PNG or SVG file.")
 def figure(name: str, scale: Scale, results: Path, output: Path | None) -> None:
-    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, .csv and .tex.
-
-    The table is there twice: as CSV with every seed, and as LaTeX with means and intervals.
-    """
+    """Draw the figure NAME from metrics and FLOPs: <results>/NAME.pdf, .png, and .csv of seeds."""
     draw_figure(scale, name, results, output)
 
 
@@ -35,7 +32,7 @@ def figure(name: str, scale: Scale, results: Path, output: Path | None) -> None:
 @results_option
 @click.option("--output", type=FILE, help="PDF, PNG or SVG file.  [default: <results>/curves.pdf]")
 def curves(runs: tuple[str, ...], scale: Scale, results: Path, output: Path | None) -> None:
-    """Draw training loss and validation error of RUN... ("<dataset>/<run>") by epoch.
+    """Plot training loss and validation error of RUN... ("<dataset>/<run>") by epoch.
 
     Of all seeds that are finished: their mean, and their range as a band.
     """

@@ -72,8 +72,8 @@ class Folders:
 
     Attributes:
         train: of the training images; "." where class folders lie in the source folder itself.
-        validation: of the validation images; without it they are drawn from the training images.
-        test: of the test images; without it they are drawn from the training images as well.
+        validation: of the validation images; without it they are sampled from the training images.
+        test: of the test images; without it they are sampled from the training images as well.
     """
 
     train: str = "train"
@@ -93,12 +93,12 @@ _FOLDERS = {
     "ilsvrc-2012": Folders(test="val"),
     "class-folders": TRAIN_AND_TEST,
 }
-"""For each format that can be had as class folders, where they are unless it is said."""
+"""For each format that can be had as class folders, where they are by default."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class Description:
-    """All that is said about a data set before it is there.
+    """A data set as its file describes it, before it is prepared.
 
     Attributes:
         title: for people, and for figures.

@@ -28,7 +28,7 @@ Seeds = Annotated[tuple[Count, ...], AfterValidator(_different)]
 
 @dataclass(frozen=True, config=STRICT)
 class Style:
-    """How one run is drawn, instead of as its family is (see `config.families`)."""
+    """How one run is plotted, instead of as its family is (see `config.families`)."""
 
     label: str | None = None
     colour: str | None = None
@@ -104,8 +104,8 @@ class ShowsRuns:
             for key, child in children.items():
                 yield from leaves(f"{at}.{key}".removeprefix("."), child)
 
-        said = asdict(self).items()
-        return dict(leaves("", {key: value for key, value in said if key not in NO_RUNS}))
+        keys = asdict(self).items()
+        return dict(leaves("", {key: value for key, value in keys if key not in NO_RUNS}))
 
     @property
     def runs(self) -> tuple[str, ...]:
