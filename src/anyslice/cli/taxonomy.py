@@ -60,7 +60,7 @@ def taxonomy(dataset: str, parents: Path | None, wordnet: Path, output: Path) ->
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
     from anyslice.config.taxonomy import load_taxonomy_description
-    from anyslice.datasets.download import download
+    from anyslice.datasets.sources import download
 
     about = load_taxonomy_description(dataset)
     if about.parents is None:
