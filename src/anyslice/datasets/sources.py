@@ -10,7 +10,7 @@ import torch
 
 from anyslice.config.dataset import Description
 from anyslice.datasets.manifest import DataError
-from anyslice.files import read_json, write_json
+from anyslice.files import read_json, write_atomically, write_json
 
 FOLDER = Path("data/sources")
 """Below it, <dataset>/ has what was downloaded and the record of `fetch`."""
@@ -77,18 +77,12 @@ def download(address: str, path: Path, accepted: tuple[str, ...]) -> None:
     Raises:
         DataError: if the connection fails or the checksum is wrong.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        torch.hub.download_url_to_file(address, str(part))
-    except OSError as error:
-        raise DataError(f"{address} could not be downloaded: {error}") from error
-    try:
-        _check_file(part, accepted)
-    except DataError:
-        part.unlink()
-        raise
-    part.replace(path)
+    with write_atomically(path) as temporary:
+        try:
+            torch.hub.download_url_to_file(address, str(temporary))
+        except OSError as error:
+            raise DataError(f"{address} could not be downloaded: {error}") from error
+        _check_file(temporary, accepted, f"{address} is not what it should be")
 
 
 def verify(description: Description, files: Mapping[str, Path]) -> None:
@@ -101,10 +95,11 @@ def verify(description: Description, files: Mapping[str, Path]) -> None:
         if not path.exists():
             raise DataError(f"{path} was found before and is missing now; fetch it again")
         if path.is_file():
-            _check_file(path, description.files[name])
+            wrong = f"{path} is damaged or another file; delete it and fetch it again"
+            _check_file(path, description.files[name], wrong)
 
 
-def _check_file(path: Path, accepted: tuple[str, ...]) -> None:
+def _check_file(path: Path, accepted: tuple[str, ...], wrong: str) -> None:
     """Compare a file's checksum with "sha256:digits" or, if no better is public, "md5:digits"."""
     found = set()
     for algorithm in {checksum.partition(":")[0] for checksum in accepted}:
@@ -112,8 +107,8 @@ def _check_file(path: Path, accepted: tuple[str, ...]) -> None:
             found.add(f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}")
     if not found & set(accepted):
         raise DataError(
-            f"{path} is damaged or another file: its checksum is {' and '.join(sorted(found))}, "
-            f"right would be {' or '.join(accepted)}; delete it and fetch it again"
+            f"{wrong}: its checksum is {' and '.join(sorted(found))}, right would be "
+            f"{' or '.join(accepted)}"
         )
 
 
