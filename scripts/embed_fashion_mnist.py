@@ -11,7 +11,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from anyslice.datasets.errors import DataError
+from anyslice.datasets import DataError
 from anyslice.datasets.formats.idx import encode_idx, read_idx
 from anyslice.files import sha256, write_atomically, write_text
 

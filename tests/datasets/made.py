@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import io
 import pickle
 import struct
@@ -15,17 +14,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 import scipy.io
-import torch
 from PIL import Image
 
 from anyslice.config.dataset import Counts, Description, load_description
-from anyslice.datasets.assemble import measure
-from anyslice.datasets.checksums import file_checksums
-from anyslice.datasets.content import canonical_order, digests
 from anyslice.datasets.formats.idx import read_idx
-from anyslice.datasets.labelled import Images
-from anyslice.datasets.prepare import prepare
-from anyslice.datasets.splits import draw
+from anyslice.datasets.prepare import assemble_tensors, prepare
+from anyslice.files import sha256
 
 ROOT = Path(__file__).parents[2]
 EMBEDDED = ROOT / "data/embedded/fashion-mnist"
@@ -61,7 +55,7 @@ def describe(name: str) -> Description:
 
 def with_files(description: Description, folder: Path, **changes: Any) -> Description:
     """The description of files that a test has made: their checksums, and what else it says."""
-    files = {n: tuple(file_checksums(folder / n, ()).values()) for n in description.files}
+    files = {name: (f"sha256:{sha256(folder / name)}",) for name in description.files}
     return replace(description, **{"files": files, "content": None} | changes)
 
 
@@ -101,59 +95,32 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(member, io.BytesIO(content))
 
 
-def cifar_rows(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    return images.transpose(0, 3, 1, 2).reshape(len(images), -1)
-
-
-def statistics(
-    images: npt.NDArray[np.uint8], labels: list[int], counts: Counts
-) -> dict[str, tuple[float, ...]]:
-    """Mean and deviation of the training images that are not held out, in the canonical order."""
-    total = counts.train + counts.validation
-    part = Images(torch.from_numpy(images[:total]), torch.tensor(labels[:total]))
-    order = canonical_order(digests(part, max(labels) + 1))
-    held_out = draw(total, counts.validation, seed=2018)
-    return measure(part.images.numpy()[np.delete(order.numpy(), held_out)])
-
-
-def write_cifar10(folder: Path, **meta: Any) -> Description:
-    """cifar-10-python.tar.gz with 5 batches of 20 images and 20 test images."""
-    description = describe("cifar10")
-    images, labels = colour_images(120), [index % 10 for index in range(120)]
-    batches = [f"data_batch_{n}" for n in range(1, 6)] + ["test_batch"]
-    with tarfile.open(folder / "cifar-10-python.tar.gz", "w:gz") as tar:
-        for number, name in enumerate(batches):
-            part = slice(20 * number, 20 * number + 20)
-            batch = {"data": cifar_rows(images[part]), "labels": labels[part], "batch_label": name}
-            add(tar, f"cifar-10-batches-py/{name}", python2_pickle(batch | meta))
-        names = {"label_names": list(description.classes)}
-        add(tar, "cifar-10-batches-py/batches.meta", python2_pickle(names))
-    counts = Counts(80, 20, 20)
-    return with_files(description, folder, counts=counts, **statistics(images, labels, counts))
-
-
-def write_cifar100(folder: Path, shift: int = 0) -> Description:
-    """cifar-100-python.tar.gz with 200 training and 100 test images; `shift` makes it wrong."""
-    description = describe("cifar100")
-    level = description.levels[0]
-    coarse = {name: c for c, members in enumerate(level.values()) for name in members}
-    images, labels = colour_images(300), [index % 100 for index in range(300)]
-    with tarfile.open(folder / "cifar-100-python.tar.gz", "w:gz") as tar:
-        for name, part in (("train", slice(200)), ("test", slice(200, 300))):
-            fine = labels[part]
-            batch = {
-                "data": cifar_rows(images[part]),
-                "fine_labels": fine,
-                "coarse_labels": [(coarse[description.classes[f]] + shift) % 20 for f in fine],
+def write_cifar(kind: str, folder: Path) -> Description:
+    """The tar file of "cifar10" or "cifar100" with 200 training images and 100 test images."""
+    description = describe(kind)
+    images, classes = colour_images(300), len(description.classes)
+    ten = kind == "cifar10"
+    inner = "cifar-10-batches-py" if ten else "cifar-100-python"
+    trains = [f"data_batch_{n}" for n in range(1, 6)] if ten else ["train"]
+    bounds = [*range(0, 201, 200 // len(trains)), 300]
+    (name,) = description.files
+    with tarfile.open(folder / name, "w:gz") as tar:
+        names = [*trains, "test_batch" if ten else "test"]
+        for batch, start, end in zip(names, bounds[:-1], bounds[1:], strict=True):
+            value = {
+                "data": images[start:end].transpose(0, 3, 1, 2).reshape(end - start, -1),
+                "labels" if ten else "fine_labels": [i % classes for i in range(start, end)],
+                "batch_label": batch,
             }
-            add(tar, f"cifar-100-python/{name}", python2_pickle(batch))
-        names = {
-            "fine_label_names": list(description.classes),
-            "coarse_label_names": list(level),
-        }
-        add(tar, "cifar-100-python/meta", python2_pickle(names))
+            add(tar, f"{inner}/{batch}", python2_pickle(value))
     counts = Counts(150, 50, 100)
-    return with_files(description, folder, counts=counts, **statistics(images, labels, counts))
+    return measured(with_files(description, folder, counts=counts), folder)
+
+
+def measured(description: Description, folder: Path) -> Description:
+    """With the mean, deviation and content of the images in source files."""
+    *_, found = assemble_tensors(description, {name: folder / name for name in description.files})
+    return replace(description, content=found.content, **found.statistics)
 
 
 WNIDS = ("n01440764", "n01443537", "n02123045")
@@ -194,9 +161,9 @@ def write_ilsvrc(folder: Path, truth: tuple[int, ...] = (3, 1, 2, 3, 1, 2)) -> D
 
 def _meta_mat() -> bytes:
     """meta.mat: the classes, and the nodes above them, which have no images."""
-    fields = ["ILSVRC2012_ID", "WNID", "words", "num_children", "children", "num_train_images"]
-    rows = [(n, w, w, 0, [], 4) for n, w in sorted(zip(ILSVRC_IDS, WNIDS, strict=True))]
-    rows.append((4, "n00015388", "animal, animate being", 3, [1, 2, 3], 0))
+    fields = ["ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children"]
+    rows = [(n, w, w, "", 0, []) for n, w in sorted(zip(ILSVRC_IDS, WNIDS, strict=True))]
+    rows.append((4, "n00015388", "animal, animate being", "", 3, [1, 2, 3]))
     synsets = np.array([tuple(np.array(v) for v in row) for row in rows], dtype=object)
     table = np.empty((len(rows), 1), dtype=[(field, object) for field in fields])
     for row, values in enumerate(synsets):
@@ -206,8 +173,8 @@ def _meta_mat() -> bytes:
     return buffer.getvalue()
 
 
-def write_cub(folder: Path, evil: str | None = None, **tables: str) -> Description:
-    """CUB_200_2011.tgz with 2 images of each of 3 classes; `tables` replaces texts."""
+def write_cub(folder: Path) -> Description:
+    """CUB_200_2011.tgz with 4 images of each of 3 classes."""
     description = describe("cub")
     names = [f"{number:03}.{name}" for number, name in enumerate(description.classes[:3], 1)]
     paths = [f"{name}/{name[4:]}_{n:04}_{n}.jpg" for name in names for n in range(4)]
@@ -216,15 +183,13 @@ def write_cub(folder: Path, evil: str | None = None, **tables: str) -> Descripti
         "images": "".join(f"{n} {path}\n" for n, path in enumerate(paths, 1)),
         "image_class_labels": "".join(f"{n} {(n - 1) // 4 + 1}\n" for n in range(1, 13)),
         "train_test_split": "".join(f"{n} {n % 2}\n" for n in range(1, 13)),
-    } | tables
+    }
     with tarfile.open(folder / "CUB_200_2011.tgz", "w:gz") as tar:
         add(tar, "attributes.txt", b"1 has_bill_shape::curved\n")
         for name, text in texts.items():
             add(tar, f"CUB_200_2011/{name}.txt", text.encode())
         for index, path in enumerate(paths):
             add(tar, f"CUB_200_2011/images/{path}", jpeg(100 + index))
-        if evil:
-            add(tar, evil, b"evil")
     return with_files(
         description,
         folder,
@@ -234,30 +199,3 @@ def write_cub(folder: Path, evil: str | None = None, **tables: str) -> Descripti
         mean=(0.25, 0.25, 0.25),
         std=(0.25, 0.25, 0.25),
     )
-
-
-class RangeHandler(http.server.BaseHTTPRequestHandler):
-    """Serves one file; answers ranges, unless told not to, and can break off."""
-
-    content = b""
-    ranges = True
-    break_after: int | None = None
-    requests: ClassVar[list[str | None]] = []
-    headers_sent: ClassVar[dict[str, str]] = {}
-
-    def do_GET(self) -> None:
-        wanted = self.headers["Range"]
-        type(self).requests.append(wanted)
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
-        if start and start >= len(self.content):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.content) - start))
-        for name, value in self.headers_sent.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(self.content[start : self.break_after])
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""

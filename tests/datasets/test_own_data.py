@@ -20,7 +20,7 @@ from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.dataset import Counts, load_description
 from anyslice.datasets import DataError, open_dataset
 from anyslice.datasets.describe import Wishes, describe_folder, to_yaml
-from anyslice.datasets.index import read_index
+from anyslice.datasets.manifest import read_index
 from anyslice.datasets.prepare import prepare
 from anyslice.datasets.sources import fetch
 

@@ -8,10 +8,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from anyslice.config.dataset import Counts
-from anyslice.datasets import index
-from anyslice.datasets.labelled import ImageFile
-from anyslice.datasets.manifest import IMAGES, Manifest, read_manifest, write_manifest
-from anyslice.datasets.splits import write_split
+from anyslice.datasets.manifest import (
+    IMAGES,
+    INDEX,
+    ImageFile,
+    Manifest,
+    read_manifest,
+    write_index,
+    write_manifest,
+    write_split,
+)
 from anyslice.files import sha256
 
 COUNTS = Counts(train=1024, validation=128, test=256)
@@ -64,8 +70,8 @@ def write_noise_files(folder: Path) -> Path:
         ):
             files.append(ImageFile(part, f"{part}-{number:04}.png", int(label)))
             Image.fromarray(image.numpy()).save(folder / IMAGES / files[-1].path)
-    index.write_index(folder / index.NAME, files, [""] * len(files))
-    names = (index.NAME, "split.json")
+    write_index(folder / INDEX, files)
+    names = (INDEX, "split.json")
     checksums = {name: sha256(folder / name) for name in names}
     write_manifest(folder, replace(manifest, storage="files", files=checksums))
     return folder

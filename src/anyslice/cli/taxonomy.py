@@ -44,7 +44,7 @@ def taxonomy(dataset: Description, parents: Path | None, wordnet: Path, output: 
 @click.option("--output", type=FILE, required=True, help="Where the table is to be.")
 def taxonomy_parents(dataset: str, output: Path) -> None:
     """Download the paper's table of parents, for --parents of `anyslice taxonomy`."""
-    from anyslice.datasets.download import download  # with PyTorch
+    from anyslice.datasets.sources import download  # with PyTorch
 
     about = load_taxonomy_description(dataset)
     if about.parents is None:

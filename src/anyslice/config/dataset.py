@@ -55,7 +55,7 @@ class Counts:
 
 @dataclass(frozen=True, config=STRICT)
 class Content:
-    """Checksums of what a data set holds, in whichever files and order; see `datasets.content`.
+    """Checksums of what a data set holds, in whichever files and order; see `prepare.digest`.
 
     Attributes:
         train: of the training images, those for validation included.
@@ -121,8 +121,7 @@ class Description:
         licence: its name.
         terms: what one may do with it, in a sentence or two.
         files: the source files, for each the checksums of which one must match (publishers and
-            packagers compress the same content differently); not compared where `content` is
-            given. Class folders have none.
+            packagers compress the same content differently). Class folders have none.
         content: checksums of the images themselves, whichever files they are in.
         folders: of class folders, where each part is.
         class_ids: names of the classes' folders, in the same order, where they are not those of

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,28 +49,26 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
-class Dataset(Protocol):
-    """Images in three parts, as training and evaluation see them."""
+class Dataset(ABC):
+    """Images in three parts, as training and evaluation see them.
 
-    @property
-    def name(self) -> str:
-        """Its name, that of its description."""
+    Attributes:
+        folder: where it was prepared.
+        manifest: what it is.
+        class_names: in the order of the labels.
+        image_size: height and width in pixels of the images in a batch.
+        image_channels: 1 grey or 3 colour channels.
+        counts: images of each part: "train", "validation", "test".
+    """
 
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes in the order of the labels."""
-
-    @property
-    def image_size(self) -> int:
-        """Height and width in pixels of the images in a batch."""
-
-    @property
-    def image_channels(self) -> int:
-        """1 grey or 3 colour channels."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Images of each part: "train", "validation", "test"."""
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.name = manifest.name
+        self.class_names = manifest.classes
+        self.image_size = manifest.image_size
+        self.image_channels = manifest.image_channels
+        self.counts: dict[str, int] = asdict(manifest.counts)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Whole batches in the training images.
@@ -77,7 +76,12 @@ class Dataset(Protocol):
         Raises:
             AnysliceError: if there is none.
         """
+        images = self.counts["train"]
+        if not 1 <= batch_size <= images:
+            raise AnysliceError(f"batch size {batch_size} does not fit {images} training images")
+        return images // batch_size
 
+    @abstractmethod
     def train_batches(
         self,
         *,
@@ -109,6 +113,7 @@ class Dataset(Protocol):
             AnysliceError: if there is no whole batch or it cannot be shared evenly.
         """
 
+    @abstractmethod
     def eval_batches(
         self,
         part: str,
@@ -127,32 +132,6 @@ class Dataset(Protocol):
             rank: the first batch to give.
             world: every how many batches one is given.
         """
-
-
-class PreparedDataset:
-    """What all data sets in a prepared folder share.
-
-    Attributes:
-        folder: where it was prepared.
-        manifest: what it is.
-    """
-
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self.name = manifest.name
-        self.class_names = manifest.classes
-        self.image_size = manifest.image_size
-        self.image_channels = manifest.image_channels
-        counts = manifest.counts
-        self.counts = dict(zip(PARTS, (counts.train, counts.validation, counts.test), strict=True))
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        """See Dataset."""
-        images = self.counts["train"]
-        if not 1 <= batch_size <= images:
-            raise AnysliceError(f"batch size {batch_size} does not fit {images} training images")
-        return images // batch_size
 
 
 def check_part(part: str) -> None:

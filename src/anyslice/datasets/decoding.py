@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from anyslice.datasets.errors import DataError
+from anyslice.datasets.manifest import DataError
 from anyslice.errors import AnysliceError
 
 _SIXTEEN_BITS = 65535

@@ -13,12 +13,11 @@ import yaml
 from PIL import Image
 
 from anyslice.config.dataset import Counts, Description, Folders, Source, Storage
-from anyslice.datasets.assemble import Measured, assemble_files, assemble_tensors, list_folders
 from anyslice.datasets.decoding import decode
-from anyslice.datasets.errors import DataError
-from anyslice.datasets.formats.class_folders import class_names
-from anyslice.datasets.labelled import ImageFile
-from anyslice.datasets.parallel import parallel
+from anyslice.datasets.formats.class_folders import class_names, list_images
+from anyslice.datasets.manifest import DataError, ImageFile
+from anyslice.datasets.prepare import Measured, assemble_files, assemble_tensors
+from anyslice.datasets.scan import parallel
 from anyslice.datasets.sources import CLASS_FOLDERS
 
 PARTS = {
@@ -113,19 +112,15 @@ def describe_folder(root: Path, wishes: Wishes) -> Description:
         path=str(root),
         folders=folders,
     )
-    files = list_folders(description, root)
+    files = list_images(description, root)
     headers = list(parallel(lambda file: _header(root / file.path), files, "looking"))
     if None in headers:  # decoding names these, and those that are cut short below their header
         list(parallel(lambda file: decode(root / file.path, 3), files, "reading"))
     description = replace(description, counts=_count(files, wishes.held_out, root))
     description = _suit(description, [header for header in headers if header], wishes)
     measured = _measure(description, root, files)
-    return replace(
-        description,
-        mean=measured.statistics["mean"],
-        std=measured.statistics["std"],
-        content=measured.content,
-    )
+    mean, std = measured.statistics["mean"], measured.statistics["std"]
+    return replace(description, mean=mean, std=std, content=measured.content)
 
 
 def find_folders(root: Path) -> Folders:
@@ -226,5 +221,5 @@ def _suit(description: Description, headers: Sequence[Header], wishes: Wishes) -
 
 def _measure(description: Description, root: Path, files: Sequence[ImageFile]) -> Measured:
     if description.storage == "tensor":
-        return assemble_tensors(description, {CLASS_FOLDERS: root}).measured
-    return assemble_files(description, root, files).measured
+        return assemble_tensors(description, {CLASS_FOLDERS: root})[-1]
+    return assemble_files(description, root, files)[-1]

@@ -1,4 +1,4 @@
-"""manifest.json of a prepared data set: what it holds, with the SHA-256 of every file.
+"""The records in a prepared data set's folder: its manifest, split and index.
 
 The manifest is part of a training's identity. So it says nothing of what the same data may differ
 in: which kind of source they came from, and where image files lie.
@@ -6,18 +6,27 @@ in: which kind of source they came from, and where image files lie.
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from anyslice.config.checked_yaml import ParameterError, check
 from anyslice.config.dataset import Counts, Storage
-from anyslice.datasets.errors import DataError
-from anyslice.files import read_json, sha256, write_json
+from anyslice.errors import AnysliceError
+from anyslice.files import read_json, sha256, write_atomically, write_json
 
 NAME = "manifest.json"
+SPLIT = "split.json"
+"""The indices of the validation images among the training images, and the seed that drew them."""
+
+INDEX = "index.csv"
+"""Of a data set of image files: every image with its part, label and checksum."""
+
 LOCATION = "location.json"
 """Says where image files are that were left in a folder of the user."""
 
@@ -25,24 +34,34 @@ IMAGES = "images"
 """Folder of the image files in a prepared data set, where they are its own."""
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Manifest:
-    """What `open_dataset` needs to know.
+class DataError(AnysliceError):
+    """Data that is missing, damaged or not what was promised.
+
+    The message names the file, what is wrong with it and what would be right.
+    """
+
+
+class ImageFile(NamedTuple):
+    """An image on disk.
 
     Attributes:
-        name: of the data set.
-        title: for people, and for figures.
-        storage: "tensor" or "files" (see Description).
-        crop_padding: see Description.
-        crop_area: see Description.
-        image_size: height and width in pixels.
-        image_channels: 1 or 3.
-        mean: of each channel, black 0 and white 1.
-        std: of each channel.
-        pad: see Description.
-        shrink: see Description.
-        counts: images of each part.
-        classes: names in the order of the labels.
+        part: "train" (in an index with the images for validation), "validation" or "test".
+        path: relative to the folder of images, with / between folders.
+        label: its class.
+        sha256: of the file; empty until it was read.
+    """
+
+    part: str
+    path: str
+    label: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Manifest:
+    """What `open_dataset` needs to know: parts of the Description, and what follows from it.
+
+    Attributes:
         levels: from fine to coarse, for each the label names; the first are the classes.
         level_labels: for each level the label of each class.
         files: SHA-256 of the files beside the manifest.
@@ -71,6 +90,37 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json(folder / NAME, asdict(manifest))
 
 
+def write_split(folder: Path, seed: int, validation: list[int]) -> None:
+    """Store the split of a prepared data set."""
+    write_json(folder / SPLIT, {"seed": seed, "validation": validation})
+
+
+def read_split(folder: Path) -> list[int]:
+    """The indices of the validation images, in increasing order."""
+    indices: list[int] = read_json(folder / SPLIT)["validation"]
+    return indices
+
+
+def write_index(path: Path, files: Sequence[ImageFile]) -> None:
+    """Write an index; "train" has the images for validation as well."""
+    with (
+        write_atomically(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as out,
+    ):
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(("part", "label", "sha256", "path"))
+        writer.writerows((file.part, file.label, file.sha256, file.path) for file in files)
+
+
+def read_index(path: Path) -> list[ImageFile]:
+    """The images in the order in which they were written."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            ImageFile(row["part"], row["path"], int(row["label"]), row["sha256"])
+            for row in csv.DictReader(file)
+        ]
+
+
 def images_of(folder: Path) -> Path:
     """The folder of the image files of a prepared data set whose storage is "files".
 
@@ -89,11 +139,7 @@ def images_of(folder: Path) -> Path:
 
 
 def read_manifest(folder: Path, *, verify: bool = True) -> Manifest:
-    """Read the manifest of a prepared data set.
-
-    Args:
-        folder: data/<name>.
-        verify: also compare the SHA-256 of every file.
+    """Read the manifest of a prepared data set, data/<name>; `verify` the SHA-256 of every file.
 
     Raises:
         DataError: if the data set is not there or not as it was prepared.

@@ -1,64 +1,86 @@
-"""Reading every image file once: is it whole, what is its checksum, how bright is it."""
+"""Decode every image file once: integrity, checksum, pixel statistics."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from tqdm import tqdm
 
-from anyslice.datasets import index
 from anyslice.datasets.decoding import decode
-from anyslice.datasets.errors import DataError
-from anyslice.datasets.labelled import ImageFile
-from anyslice.datasets.manifest import images_of
-from anyslice.datasets.parallel import parallel
+from anyslice.datasets.manifest import INDEX, DataError, ImageFile, images_of, read_index
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Statistics = dict[str, tuple[float, ...]]
 """Mean and standard deviation, "mean" and "std", of each channel, black 0 and white 1."""
 
+_AT_ONCE = 4096
+"""Results that wait for those before them."""
 
-class Scanned(NamedTuple):
-    """What is known of an image file that was read.
 
-    Attributes:
-        sha256: of the file.
-        values: int64 (C, 256): how often each value occurs in the whole image, resized, so that
-            large images count no more than small ones.
+def parallel(function: Callable[[T], R], items: Sequence[T], what: str) -> Iterator[R]:
+    """The results in the order of the items, without those that failed by a DataError.
+
+    Threads do: decoders and hashes let others run. `what` names the progress bar.
+
+    Raises:
+        DataError: at the end if any failed, with the messages of all.
     """
 
-    sha256: str
-    values: npt.NDArray[np.int64]
+    def attempt(item: T) -> R | DataError:
+        try:
+            return function(item)
+        except DataError as error:
+            return error
+
+    failed: list[DataError] = []
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with (
+        tqdm(desc=what, total=len(items), unit="image", mininterval=1, delay=2) as progress,
+        ThreadPoolExecutor(allowed) as pool,
+    ):
+        for start in range(0, len(items), _AT_ONCE):
+            for result in pool.map(attempt, items[start : start + _AT_ONCE]):
+                if isinstance(result, DataError):
+                    failed.append(result)
+                else:
+                    yield result
+                progress.update()
+    if failed:
+        raise DataError("\n".join(map(str, failed)))
 
 
-def scan(root: Path, files: Sequence[ImageFile], size: int, channels: int) -> list[Scanned]:
-    """Read and decode every image.
+def scan(
+    root: Path, files: Sequence[ImageFile], size: int, channels: int
+) -> tuple[list[ImageFile], list[npt.NDArray[np.int64]]]:
+    """Decode image files: the same with their checksums, and how often each value occurs in each.
 
-    Args:
-        root: the folder of images.
-        files: the images.
-        size: to which images are resized to measure them.
-        channels: 1 or 3.
+    Values are counted, int64 (C, 256), after resizing to size x size: large images count no more
+    than small ones.
 
     Raises:
         DataError: naming every file that is missing, cut short or no image.
     """
 
-    def read(file: ImageFile) -> Scanned:
-        path = root / file.path
-        image = decode(path, channels).resize((size, size), Image.Resampling.BILINEAR)
-        return Scanned(sha256(path), count_values(np.array(image).reshape(-1, channels)))
+    def read(file: ImageFile) -> tuple[ImageFile, npt.NDArray[np.int64]]:
+        image = decode(root / file.path, channels).resize((size, size), Image.Resampling.BILINEAR)
+        values = count_values(np.array(image).reshape(-1, channels))
+        return file._replace(sha256=_sha256(root / file.path)), values
 
-    return list(parallel(read, files, "reading"))
+    scanned = list(parallel(read, files, "reading"))
+    return [file for file, _ in scanned], [values for _, values in scanned]
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of an image file."""
+def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -95,10 +117,8 @@ def verify_images(folder: Path) -> int:
     """
     root = images_of(folder)
 
-    def check(row: dict[str, str]) -> None:
-        if sha256(root / row["path"]) != row["sha256"]:
-            raise DataError(f"{root / row['path']} has changed since it was prepared")
+    def check(file: ImageFile) -> None:
+        if _sha256(root / file.path) != file.sha256:
+            raise DataError(f"{root / file.path} has changed since it was prepared")
 
-    with (folder / index.NAME).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return len(list(parallel(check, rows, "checksums")))
+    return len(list(parallel(check, read_index(folder / INDEX), "checksums")))

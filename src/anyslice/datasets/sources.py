@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from anyslice.config.dataset import Description
-from anyslice.datasets.checksums import file_checksums
-from anyslice.datasets.download import download
-from anyslice.datasets.errors import DataError
-from anyslice.files import read_json, write_json
+from anyslice.datasets.manifest import DataError
+from anyslice.files import read_json, write_atomically, write_json
 
 FOLDER = Path("data/sources")
 """Below it, <dataset>/ has what was downloaded and the record of `fetch`."""
 
 CLASS_FOLDERS = "class folders"
 """Stands for the source files where a user has their images as class folders."""
-
-UNPACKED = {"cifar-10": "cifar-10-batches-py", "cifar-100": "cifar-100-python"}
-"""For each format, the folder that stands for its tar file when a user has unpacked it."""
 
 
 def fetch(
@@ -32,8 +30,7 @@ def fetch(
         source: the folder where the user says the files are; then nowhere else is looked.
 
     Returns:
-        The path of each file, by name; or of the folder that stands for all of them, by
-        CLASS_FOLDERS or a name in UNPACKED.
+        The path of each file, by name; or of the folder of class folders, by CLASS_FOLDERS.
 
     Raises:
         DataError: if a file cannot be had; it names each one, and where and how to get it.
@@ -42,8 +39,8 @@ def fetch(
     folders = [Path(place.folder) for place in description.sources if place.folder]
     places = [source] if source else [downloads, *folders]
     for place in places:
-        if unpacked := _unpacked(description, place):
-            return unpacked
+        if _has_class_folders(description, place):
+            return {CLASS_FOLDERS: place.absolute()}
     found = {
         name: place / name
         for place in reversed(places)
@@ -52,55 +49,44 @@ def fetch(
     }
     missing = [name for name in description.files if name not in found]
     addresses = [place.address for place in description.sources if place.address]
-    if missing or not description.files:
-        _refuse_half(description, places)
     if (missing and (source or not addresses)) or not description.files:
         raise DataError(_how_to_get(description, missing, places))
     for name in missing:
-        path = downloads / name
+        found[name] = downloads / name
         try:
-            download(addresses[0].format(file=name), path, description.files[name])
+            download(addresses[0].format(file=name), found[name], description.files[name])
         except DataError as error:
             raise DataError(f"{error}\n{_how_to_get(description, missing, places)}") from error
-        found[name] = path
     return {name: found[name] for name in description.files}
 
 
-def _unpacked(description: Description, place: Path) -> dict[str, Path]:
-    """The folder in a place that stands for the source files, by name; empty if there is none."""
+def _has_class_folders(description: Description, place: Path) -> bool:
+    """Whether each part is there; "." must have classes itself."""
     folders = description.class_folders
-    if folders and all(_has(description, place, name) for name in folders.names):
-        return {CLASS_FOLDERS: place.absolute()}
-    name = UNPACKED.get(description.format, "")
-    for folder in (place / name, place):
-        if name and folder.is_dir() and folder.absolute().name == name:
-            return {name: folder.absolute()}
-    return {}
+    return folders is not None and all(
+        any((place / name).is_dir() for name in description.folder_names)
+        if folder == "."
+        else (place / folder).is_dir()
+        for folder in folders.names
+    )
 
 
-def _has(description: Description, place: Path, folder: str) -> bool:
-    """Whether a place has a folder of class folders; the place itself must have classes, too."""
-    if folder == ".":
-        return any((place / name).is_dir() for name in description.folder_names)
-    return (place / folder).is_dir()
+def download(address: str, path: Path, accepted: tuple[str, ...]) -> None:
+    """Download a file; it gets its name once its checksum is one of `accepted`.
 
-
-def _refuse_half(description: Description, places: list[Path]) -> None:
-    """Name what is missing where there are class folders of one part only."""
-    names = description.class_folders.names if description.class_folders else ()
-    for place in places:
-        missing = [name for name in names if not _has(description, place, name)]
-        if 0 < len(missing) < len(names):
-            raise DataError(
-                f"{place / missing[0]} is missing: unpacked, {description.title} is in "
-                f"{'/ and '.join(names)}/"
-            )
+    Raises:
+        DataError: if the connection fails or the checksum is wrong.
+    """
+    with write_atomically(path) as temporary:
+        try:
+            torch.hub.download_url_to_file(address, str(temporary))
+        except OSError as error:
+            raise DataError(f"{address} could not be downloaded: {error}") from error
+        _check_file(temporary, accepted, f"{address} is not what it should be")
 
 
 def verify(description: Description, files: Mapping[str, Path]) -> None:
-    """Compare each source file's checksum with those that the description allows.
-
-    Folders have none, and files need none where the description has that of the content.
+    """Compare the checksum of each source file, not of folders, with those of the description.
 
     Raises:
         DataError: naming the first file that is gone or whose checksum is wrong.
@@ -108,17 +94,21 @@ def verify(description: Description, files: Mapping[str, Path]) -> None:
     for name, path in files.items():
         if not path.exists():
             raise DataError(f"{path} was found before and is missing now; fetch it again")
-        if path.is_file() and not description.content:
-            _check_file(path, description.files[name])
+        if path.is_file():
+            wrong = f"{path} is damaged or another file; delete it and fetch it again"
+            _check_file(path, description.files[name], wrong)
 
 
-def _check_file(path: Path, accepted: tuple[str, ...]) -> None:
-    checksums = file_checksums(path, accepted)
-    if not set(checksums.values()) & set(accepted):
+def _check_file(path: Path, accepted: tuple[str, ...], wrong: str) -> None:
+    """Compare a file's checksum with "sha256:digits" or, if no better is public, "md5:digits"."""
+    found = set()
+    for algorithm in {checksum.partition(":")[0] for checksum in accepted}:
+        with path.open("rb") as file:
+            found.add(f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}")
+    if not found & set(accepted):
         raise DataError(
-            f"{path} is damaged or another file: its checksum is "
-            f"{' and '.join(checksums.values())}, right would be {' or '.join(accepted)}; "
-            "delete it and fetch it again"
+            f"{wrong}: its checksum is {' and '.join(sorted(found))}, right would be "
+            f"{' or '.join(accepted)}"
         )
 
 

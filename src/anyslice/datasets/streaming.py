@@ -14,7 +14,6 @@ What is drawn for an image is a pure function of (seed, epoch, image), whichever
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -32,17 +31,20 @@ from anyslice.datasets.dataset import (
     PLAIN,
     Augmentation,
     Batch,
-    PreparedDataset,
+    Dataset,
     check_part,
     shares,
 )
 from anyslice.datasets.decoding import decode
-from anyslice.datasets.errors import DataError
-from anyslice.datasets.index import NAME as INDEX
-from anyslice.datasets.index import read_index
-from anyslice.datasets.labelled import ImageFile
-from anyslice.datasets.manifest import Manifest, images_of
-from anyslice.datasets.splits import read_split
+from anyslice.datasets.manifest import (
+    INDEX,
+    DataError,
+    ImageFile,
+    Manifest,
+    images_of,
+    read_index,
+    read_split,
+)
 
 SHORTER_SIDE = (256 / 224, 480 / 224)
 """Range of the resized image's shorter side, in sides of the crop."""
@@ -54,8 +56,7 @@ LIGHTING = np.array([0.2175, 0.0188, 0.0045]) * np.array(
 and white 1. The numbers are those of fb.resnet.torch."""
 
 LIGHTING_STD = 0.1
-RATIO = (3 / 4, 4 / 3)
-_TRIES = 10
+RATIO = [3 / 4, 4 / 3]
 
 Box = tuple[float, float, float, float]
 Colour = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -68,7 +69,7 @@ STRIP = 10
 """An image this many times as long as wide is resized as a whole, of a longer one the middle."""
 
 
-class FileDataset(PreparedDataset):
+class FileDataset(Dataset):
     """A data set of image files.
 
     Attributes:
@@ -208,7 +209,7 @@ class Draw(NamedTuple):
         if self.augmentation.large_images == "resize-range":
             box = draw_square(*image.size, size, draw)
         else:
-            image = image.crop(draw_box(*image.size, self.crop_area, draw))
+            image = crop_any_box(image, self.crop_area, draw)
         image = image.resize((size, size), Image.Resampling.BILINEAR, box)
         if draw.random() < 0.5 and self.augmentation.flip:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -229,25 +230,14 @@ def draw_square(width: int, height: int, size: int, draw: random.Random) -> Box:
     return left, top, min(left + side, width), min(top + side, height)
 
 
-def draw_box(
-    width: int, height: int, crop_area: float, draw: random.Random
-) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of a crop of random area and aspect ratio.
+def crop_any_box(image: Image.Image, smallest: float, draw: random.Random) -> Image.Image:
+    """A crop of torchvision's RandomResizedCrop, not yet resized; `smallest` as crop_area."""
+    from torchvision.transforms import RandomResizedCrop  # slow to import
 
-    When none of ten draws fits into the image, it is the largest central crop whose ratio is in
-    range.
-    """
-    for _ in range(_TRIES):
-        area = width * height * draw.uniform(crop_area, 1)
-        ratio = math.exp(draw.uniform(math.log(RATIO[0]), math.log(RATIO[1])))
-        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
-        if 0 < w <= width and 0 < h <= height:
-            left, top = draw.randint(0, width - w), draw.randint(0, height - h)
-            return left, top, left + w, top + h
-    w = min(width, round(height * RATIO[1]))
-    h = min(height, round(width / RATIO[0]))
-    left, top = (width - w) // 2, (height - h) // 2
-    return left, top, left + w, top + h
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(draw.getrandbits(63))
+        top, left, height, width = RandomResizedCrop.get_params(image, [smallest, 1.0], RATIO)
+    return image.crop((left, top, left + width, top + height))
 
 
 def resize_and_crop_centre(image: Image.Image, size: int) -> Image.Image:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from anyslice.config.dataset import Description
-from anyslice.datasets.errors import DataError
-from anyslice.datasets.manifest import NAME, Manifest, read_manifest
+from anyslice.datasets.manifest import NAME, DataError, Manifest, read_manifest
 from anyslice.datasets.prepare import refuse_other_description
 
 

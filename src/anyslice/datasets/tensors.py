@@ -20,18 +20,17 @@ from anyslice.datasets.dataset import (
     PLAIN,
     Augmentation,
     Batch,
-    PreparedDataset,
+    Dataset,
     check_part,
     shares,
 )
-from anyslice.datasets.manifest import Manifest
-from anyslice.datasets.splits import read_split
+from anyslice.datasets.manifest import Manifest, read_split
 
 FILES = {"train": "train.safetensors", "test": "test.safetensors"}
 """Files of tensors `images`, uint8 (N, H, W, C), and `labels`, int64 (N,)."""
 
 
-class TensorDataset(PreparedDataset):
+class TensorDataset(Dataset):
     """A data set whose images fit into the device's memory."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:

@@ -29,9 +29,8 @@ from safetensors.torch import save_file
 from anyslice.config.dataset import load_description
 from anyslice.config.scale import Scale, canonical
 from anyslice.costs.machine import device_name
-from anyslice.datasets.manifest import write_manifest
+from anyslice.datasets.manifest import write_manifest, write_split
 from anyslice.datasets.prepare import describe
-from anyslice.datasets.splits import write_split
 from anyslice.datasets.tensors import FILES
 from anyslice.errors import AnysliceError
 from anyslice.files import sha256

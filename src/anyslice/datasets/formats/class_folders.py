@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from anyslice.config.dataset import Folders
+from anyslice.config.dataset import TRAIN_AND_TEST, Description, Folders
 from anyslice.datasets.decoding import decode
-from anyslice.datasets.errors import DataError
-from anyslice.datasets.labelled import ImageFile, Images
-from anyslice.datasets.parallel import parallel
+from anyslice.datasets.formats import Images
+from anyslice.datasets.manifest import DataError, ImageFile
+from anyslice.datasets.scan import parallel
 
 SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"},
 )
 
-
-@dataclass
-class Listing:
-    """What is in class folders.
-
-    Attributes:
-        files: the images of "train", "validation" and "test", each by class and then by name.
-        skipped: what else lies there, relative to the folder of images.
-    """
-
-    files: list[ImageFile] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+_log = logging.getLogger(__name__)
 
 
-def list_folders(root: Path, folders: Folders, names: Sequence[str]) -> Listing:
-    """The images in the class folders of every part.
+def list_images(
+    description: Description, root: Path, folders: Folders | None = None
+) -> list[ImageFile]:
+    """The images of each part, by class and then by name; other files are skipped and logged.
 
     Args:
+        description: says where each part is, unless `folders` does.
         root: the folder of images.
         folders: where each part is.
-        names: of the classes' folders in the order of the labels.
 
     Raises:
         DataError: if a class folder is missing, empty or one too many.
     """
-    listing = Listing()
-    parts = {"train": folders.train, "validation": folders.validation, "test": folders.test}
-    for part, folder in parts.items():
-        if folder:
-            _check_names(root / folder, names)
-            for label, name in enumerate(names):
-                _add(listing, root, ImageFile(part, str(PurePosixPath(folder, name)), label))
-    return listing
+    folders = folders or description.class_folders or TRAIN_AND_TEST
+    files: list[ImageFile] = []
+    skipped: list[str] = []
+    for part in ("train", "validation", "test"):
+        folder = getattr(folders, part)
+        if not folder:
+            continue
+        _check_names(root / folder, description.folder_names)
+        for label, name in enumerate(description.folder_names):
+            images, others = _sort_out(root / folder / name)
+            files += [ImageFile(part, path.relative_to(root).as_posix(), label) for path in images]
+            skipped += [path.relative_to(root).as_posix() for path in others]
+    if skipped:
+        message = "%s: %d that are no images by their names are left out: %s"
+        _log.warning(message, root, len(skipped), _some(skipped))
+    return files
 
 
 def _check_names(folder: Path, names: Sequence[str]) -> None:
@@ -61,7 +60,7 @@ def _check_names(folder: Path, names: Sequence[str]) -> None:
     if missing or surplus:
         raise DataError(
             f"{folder} must have a folder for each of {len(names)} classes and no other;"
-            f" missing: {some(missing)}; too many: {some(surplus)}"
+            f" missing: {_some(missing)}; too many: {_some(surplus)}"
         )
 
 
@@ -72,18 +71,18 @@ def class_names(folder: Path) -> list[str]:
     )
 
 
-def _add(listing: Listing, root: Path, folder: ImageFile) -> None:
-    """Add what is in the folder of a class."""
-    images = len(listing.files)
-    for path in sorted((root / folder.path).iterdir()):
-        name = f"{folder.path}/{path.name}"
-        hidden = path.name.startswith(".")
-        if hidden or path.is_dir() or path.suffix.lower() not in SUFFIXES:
-            listing.skipped.append(name)
-        else:
-            listing.files.append(folder._replace(path=name))
-    if len(listing.files) == images:
-        raise DataError(f"{root / folder.path} has no images")
+def _sort_out(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images in the folder of a class, and what else is there."""
+    paths = sorted(folder.iterdir())
+    images = [path for path in paths if _is_image(path)]
+    if not images:
+        raise DataError(f"{folder} has no images")
+    return images, [path for path in paths if path not in set(images)]
+
+
+def _is_image(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return not hidden and path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
 def read_images(root: Path, files: Sequence[ImageFile], channels: int) -> Images:
@@ -105,40 +104,27 @@ def read_images(root: Path, files: Sequence[ImageFile], channels: int) -> Images
                 f"{root / files[0].path} is {first[1]}x{first[0]}; images of several sizes are "
                 "stored as files: `storage: files`"
             )
-    images = np.stack(decoded)
-    labels = torch.tensor([file.label for file in files])
-    return Images(torch.from_numpy(images).view(*images.shape[:3], channels), labels)
+    images = torch.from_numpy(np.stack(decoded)).view(len(files), *first[:2], channels)
+    return Images(images, torch.tensor([file.label for file in files]))
 
 
-def read_parts(root: Path, files: Sequence[ImageFile], channels: int) -> dict[str, Images]:
-    """The images of each part; see `read_images`."""
-    images, labels = read_images(root, files, channels)
-    positions: dict[str, list[int]] = {}
-    for position, file in enumerate(files):
-        positions.setdefault(file.part, []).append(position)
-    return {part: Images(images[some], labels[some]) for part, some in positions.items()}
-
-
-def write_class_folders(
-    root: Path, folder: str, class_ids: Sequence[str], images: Images, per_class: int
-) -> None:
-    """Write the first images of each class as PNG files.
+def write_images(folder: Path, names: Sequence[str], images: Images, per_class: int) -> None:
+    """Write the first grey or colour images of each class as PNG files.
 
     Args:
-        root: the folder of images.
-        folder: the part's folder in it.
-        class_ids: names of the classes' folders in the order of the labels.
-        images: grey or colour.
+        folder: of the part.
+        names: of the classes' folders in the order of the labels.
+        images: of the part.
         per_class: how many of each class.
     """
-    for label, name in enumerate(class_ids):
-        (root / folder / name).mkdir(parents=True)
+    for label, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
         for index in torch.nonzero(images.labels == label).flatten()[:per_class].tolist():
             pixels = images.images[index].squeeze(-1).numpy()
-            Image.fromarray(pixels).save(root / folder / name / f"{index:05}.png")
+            Image.fromarray(pixels).save(folder / name / f"{index:05}.png")
 
 
-def some(names: set[str] | Sequence[str]) -> str:
+def _some(names: set[str] | Sequence[str]) -> str:
     """The first names of many, and how many more there are."""
     shown = ", ".join(sorted(names)[:10]) or "none"
     return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"

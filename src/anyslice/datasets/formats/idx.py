@@ -6,7 +6,6 @@ Format: http://yann.lecun.com/exdb/mnist/, "the IDX file format".
 from __future__ import annotations
 
 import gzip
-import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -17,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from anyslice.config.dataset import Description
-from anyslice.datasets.errors import DataError
-from anyslice.datasets.labelled import Images, check_labels
+from anyslice.datasets.formats import Images
+from anyslice.datasets.manifest import DataError
 
 _UNSIGNED_BYTE = 0x08
 
@@ -27,31 +26,23 @@ def read_parts(description: Description, files: Mapping[str, Path]) -> tuple[Ima
     """Training and test images from the four files of (Fashion-)MNIST.
 
     Raises:
-        DataError: if a file is damaged, images and labels are not as many, or a label is out of
-            range.
+        DataError: if a file is damaged, or images and labels are not as many.
     """
     train, test = (
-        _read_part(
-            files[f"{part}-images-idx3-ubyte.gz"],
-            files[f"{part}-labels-idx1-ubyte.gz"],
-            len(description.classes),
-        )
+        _read_part(files[f"{part}-images-idx3-ubyte.gz"], files[f"{part}-labels-idx1-ubyte.gz"])
         for part in ("train", "t10k")
     )
     return train, test
 
 
-def _read_part(image_file: Path, label_file: Path, classes: int) -> Images:
+def _read_part(image_file: Path, label_file: Path) -> Images:
     images, labels = read_idx(image_file), read_idx(label_file)
     if images.ndim != 3 or labels.shape != images.shape[:1]:
         raise DataError(
             f"{image_file} has shape {images.shape} and {label_file} {labels.shape}; "
             "right would be (N, H, W) and (N,)"
         )
-    check_labels(labels.tolist(), classes, str(label_file))
-    return Images(
-        torch.from_numpy(images.copy())[..., None], torch.from_numpy(labels.astype(np.int64))
-    )
+    return Images(torch.tensor(images)[..., None], torch.tensor(labels, dtype=torch.int64))
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -62,21 +53,13 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     """
     try:
         content = gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is damaged or no gzip file: {error}") from error
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{path} is not an IDX file of unsigned bytes")
-    dimensions = content[3]
-    start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise DataError(f"{path} ends inside its header")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if len(content) - start != math.prod(shape):
-        raise DataError(
-            f"{path} promises {math.prod(shape)} bytes of shape {shape}, "
-            f"but holds {len(content) - start}"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+        _, kind, dimensions = struct.unpack_from(">HBB", content)
+        shape = struct.unpack_from(f">{dimensions}I", content, 4)
+        if kind != _UNSIGNED_BYTE:
+            raise DataError("its numbers are not unsigned bytes")
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (EOFError, gzip.BadGzipFile, zlib.error, struct.error, ValueError) as error:
+        raise DataError(f"{path} is damaged or no gzipped IDX file: {error}") from error
 
 
 def encode_idx(array: npt.NDArray[np.uint8]) -> bytes:
