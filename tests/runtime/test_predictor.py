@@ -53,7 +53,7 @@ def test_refining_counts_the_networks_time_and_not_the_callers(predictor_of, ima
 
 
 def test_two_refinements_in_turns_do_not_disturb_each_other(predictor_of, images):
-    predictor = predictor_of("msdnet")
+    predictor = predictor_of("is-resnext")
     expected = [[s[0].probability for s in predictor.refine(i)] for i in (images[:1], images[1:2])]
     turns = zip(predictor.refine(images[:1]), predictor.refine(images[1:2]), strict=True)
     found = [(one[0].probability, other[0].probability) for one, other in turns]
@@ -130,8 +130,9 @@ def test_accuracy_without_a_budget_takes_the_smallest_subnetwork_that_reaches_it
             assert predictor.predict(images, accuracy=share)[0].subnetwork == k
 
 
-def test_an_accuracy_that_nothing_reaches_is_an_error_or_a_warning(predictor_of, images):
-    predictor = predictor_of("levels")
+@pytest.mark.slow
+def test_an_accuracy_that_nothing_reaches_is_an_error_or_a_warning(exported, images):
+    predictor = AnytimePredictor(exported("levels")[1])
     with pytest.raises(BudgetError, match=r"sub-network 1 is at most .*% accurate \(level 2\)"):
         predictor.predict(images, subnetwork=1, accuracy=1.0)
     with pytest.warns(UserWarning, match="at most"):

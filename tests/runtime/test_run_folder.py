@@ -145,9 +145,10 @@ def test_weights_of_which_a_bit_has_flipped(copy_of):
     refused(folder, r"its SHA-256 is not that in metrics\.json")
 
 
-def test_weights_of_another_training(copy_of, folder_of):
+def test_weights_of_another_training(copy_of, write_run, tmp_path):
     folder = copy_of("i-resnext")
-    shutil.copy(folder_of("is-resnext") / "model.safetensors", folder)
+    other = write_run("is-resnext", tmp_path / "other")
+    shutil.copy(other / "model.safetensors", folder)
     refused(folder, r"is damaged or of another training: its SHA-256 is not that in metrics\.json")
 
 

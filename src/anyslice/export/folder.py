@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
@@ -19,7 +18,6 @@ from anyslice.export.graphs import check_graph, graph_of, is_graph_of
 from anyslice.export.run_folder import TrainedRun
 from anyslice.files import read_json, write_atomically, write_json, write_text
 from anyslice.jobs.deployment import Calibration
-from anyslice.paths import WEIGHTS
 from anyslice.runtime import ModelFolderError
 from anyslice.runtime.folder import FILE, SCHEMA, graph_names, read_model
 from anyslice.taxonomy.labels import spoken_names
@@ -69,8 +67,6 @@ def export_run(
     for path in output.glob("*.onnx"):
         if path.name not in names:  # of another network that was here
             path.unlink()
-    with write_atomically(output / WEIGHTS) as temporary:
-        shutil.copyfile(run.weights, temporary)
     document = _document(run, interruptible, licence, exporter)
     document["graphs"] = {n: hashlib.sha256((output / n).read_bytes()).hexdigest() for n in names}
     write_json(output / FILE, document)
@@ -78,7 +74,7 @@ def export_run(
         read_model(output)
     except ModelFolderError as error:
         raise AnysliceError(f"{run.name} says of its network what cannot be: {error}") from None
-    write_text(output / "README.md", _card(document, data))
+    write_text(output / "README.md", card(document, data))
 
 
 def _exporter_of(folder: Path) -> str | None:
@@ -112,7 +108,7 @@ def _document(run: TrainedRun, interruptible: bool, licence: str, exporter: str)
     }
 
 
-def _card(model: dict[str, Any], data: Description | None) -> str:
+def card(model: dict[str, Any], data: Description | None) -> str:
     """README.md: what it is, how good, what it costs, how to load it."""
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("anyslice", "export"),

@@ -37,7 +37,6 @@ class TrainedRun:
             d.
         test_error: in percent, likewise.
         training: what a user may want to know of it: data set, seed, epoch, network and recipe.
-        weights: the file that they are in.
     """
 
     name: str
@@ -47,7 +46,6 @@ class TrainedRun:
     accuracy: list[list[float]]
     test_error: list[list[float]]
     training: dict[str, Any]
-    weights: Path
 
 
 def load_run(folder: Path) -> TrainedRun:
@@ -86,7 +84,6 @@ def load_run(folder: Path) -> TrainedRun:
                 "chosen_epoch": metrics["chosen_epoch"],
                 **{key: metrics["parameters"][key] for key in ("network", "recipe")},
             },
-            weights=folder / WEIGHTS,
         )
         sha = str(metrics["weights_sha256"])
         K = trained.network.K
@@ -98,7 +95,7 @@ def load_run(folder: Path) -> TrainedRun:
     except (ParameterError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else error
         raise RunFolderError(f"{path} is damaged: {reason}") from error
-    _load_weights(trained.network, trained.weights, sha)
+    _load_weights(trained.network, folder / WEIGHTS, sha)
     return trained
 
 
