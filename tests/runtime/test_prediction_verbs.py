@@ -66,13 +66,6 @@ def test_predict_fails_in_one_line(folder_of, photo, options, message):
     assert result.output.count("\n") == 1
 
 
-def test_predict_takes_the_nearest_and_warns_where_asked(folder_of, photo):
-    options = ("--macs", "1", "--nearest")
-    result = call("predict", folder_of("is-resnext"), photo, *options)
-    assert result.exit_code == 0
-    assert "Warning: 1 multiply-adds are too few" in result.output
-
-
 def test_predict_names_a_file_that_is_no_picture(folder_of, root):
     result = call("predict", folder_of("is-resnext"), root / "Makefile")
     assert result.exit_code == 1

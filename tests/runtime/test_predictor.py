@@ -66,16 +66,13 @@ def test_milliseconds_choose_by_the_times_of_this_machine(with_times, images, bu
     assert predictor.predict(images, milliseconds=budget)[0].subnetwork == expected
 
 
-def test_a_budget_below_the_thinnest_is_an_error_that_names_it_or_a_warning(with_times, images):
+def test_a_budget_below_the_thinnest_is_an_error_that_names_it(with_times, images):
     predictor = with_times("i-resnext", [1, 2, 3, 4])
     least = predictor.model.macs[0]
     with pytest.raises(BudgetError, match=f"the least is {least} multiply-adds, of sub-network 1"):
         predictor.predict(images, macs=least - 1)
     with pytest.raises(BudgetError, match=r"0\.5 ms are too few: the least is 1 ms"):
         predictor.predict(images, milliseconds=0.5)
-    with pytest.warns(UserWarning, match="too few"):
-        answer = predictor.predict(images, milliseconds=0.5, below="warn")[0]
-    assert answer.subnetwork == 1
 
 
 def test_an_answer_shows_its_probabilities_the_most_probable_first(predictor_of, images):
@@ -111,15 +108,6 @@ def test_a_confidence_that_costs_as_much_as_the_full_network_is_said(predictor_o
     assert "no less time here than the full network" in message
 
 
-def test_with_confidence_subnetworks_below_the_accuracy_do_not_answer(predictor_of, images):
-    predictor = predictor_of("is-resnext")
-    full = predictor.model.accuracy[-1][0]
-    for answer in predictor.predict(images, confidence=0.01, accuracy=full):
-        assert answer.subnetwork == 4
-    with pytest.raises(BudgetError, match="sub-network 4 is at most"):
-        predictor.predict(images, confidence=0.01, accuracy=1.0)
-
-
 def test_accuracy_without_a_budget_takes_the_smallest_subnetwork_that_reaches_it(
     predictor_of, images
 ):
@@ -131,16 +119,10 @@ def test_accuracy_without_a_budget_takes_the_smallest_subnetwork_that_reaches_it
 
 
 @pytest.mark.slow
-def test_an_accuracy_that_nothing_reaches_is_an_error_or_a_warning(exported, images):
+def test_an_accuracy_that_nothing_reaches_is_an_error(exported, images):
     predictor = AnytimePredictor(exported("levels")[1])
     with pytest.raises(BudgetError, match=r"sub-network 1 is at most .*% accurate \(level 2\)"):
         predictor.predict(images, subnetwork=1, accuracy=1.0)
-    with pytest.warns(UserWarning, match="at most"):
-        answer = predictor.predict(images, subnetwork=1, accuracy=1.0, below="warn")[0]
-    assert answer.level == 2
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        predictor.predict(images, subnetwork=1, accuracy=0.1)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +139,7 @@ def test_an_accuracy_that_nothing_reaches_is_an_error_or_a_warning(exported, ima
         ({"milliseconds": float("nan")}, "milliseconds=nan"),
         ({"confidence": 90}, r"confidence=90 must be in 0 \.\.\. 1"),
         ({"accuracy": 0}, "accuracy=0 must be in"),
-        ({"macs": 1, "below": "raise"}, "below=raise: choose from error, warn"),
+        ({"confidence": 0.5, "accuracy": 0.5}, "accuracy goes with .*, not with confidence"),
         ({"subnetwork": 5}, r"no sub-network 5: k must be in 1 \.\.\. 4"),
     ],
 )
@@ -240,7 +222,7 @@ def test_what_is_not_there_is_refused(folder_of, choice, message):
 @pytest.mark.parametrize("least", [2138432, 0.344743512, 31.41592, 1.0])
 def test_the_least_budget_that_is_named_is_enough(least):
     with pytest.raises(BudgetError, match="the least is") as error:
-        largest_within([least], least / 2, "units", "error")
+        largest_within([least], least / 2, "units")
     named = re.search(r"the least is (\S+)", str(error.value))[1]
     assert least <= float(named) < 1.002 * least
-    assert largest_within([least], float(named), "units", "error") == 1
+    assert largest_within([least], float(named), "units") == 1

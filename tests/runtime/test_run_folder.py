@@ -63,7 +63,7 @@ def test_metrics_of_an_earlier_version(copy_of):
     metrics = json.loads(path.read_text())
     del metrics["deployment"]
     path.write_text(json.dumps(metrics))
-    refused(folder, r"earlier version\. Train fashion-mnist-quick/i-resnext again")
+    refused(folder, "no 'deployment': .* of an earlier version; train the run again")
 
 
 def test_a_recipe_of_an_earlier_version_does_not_matter(copy_of):

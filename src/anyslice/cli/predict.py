@@ -35,17 +35,11 @@ _FORMATS = {"probability": "{:.1%}", "right": "{:.1%}", "milliseconds": "{:.2f}"
     type=_SHARE,
     help="Answer at the finest label level at which so many answers are right.",
 )
-@click.option(
-    "--nearest",
-    is_flag=True,
-    help="Where nothing fits the budget or accuracy, take the nearest and warn.",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all probabilities.")
 @prediction_options
 def predict(
     model: Path,
     images: tuple[str, ...],
-    nearest: bool,
     as_json: bool,
     threads: int,
     providers: tuple[str, ...],
@@ -69,9 +63,7 @@ def predict(
             predictor.prepare()
         for image in images:
             try:
-                (answer,) = predictor.predict(
-                    image, below="warn" if nearest else "error", **budgets
-                )
+                (answer,) = predictor.predict(image, **budgets)
             except ImageError as error:
                 unreadable.append(str(error))
             else:

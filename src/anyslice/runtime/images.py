@@ -15,8 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from anyslice.runtime.errors import ImageError
 from anyslice.runtime.folder import ImageFormat
 
-LONGEST = 10
-"""A strip this many times as long as wide is resized as a whole, a longer one not."""
+LONGEST = 1000
+"""A strip more times as long as wide is refused: resized as a whole, it would fill the memory."""
 EVAL_MARGIN = 256 / 224
 """Images stored as files are resized to this many times the network's size, then cropped."""
 
@@ -85,7 +85,7 @@ def to_pixels(picture: Any, format: ImageFormat) -> npt.NDArray[np.uint8]:
     side = format.size * format.shrink - 2 * format.pad
     image = open_upright(picture, format, round(format.size * EVAL_MARGIN) if of_files else side)
     if of_files:
-        image = _crop_centre(_without_far_ends(image), format.size)
+        image = _crop_centre(image, format.size)
     elif image.size != (side, side):
         image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
     if format.pad and not of_files:
@@ -107,15 +107,6 @@ def _crop_centre(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def _without_far_ends(image: Image.Image) -> Image.Image:
-    """The middle of a long strip, which has all that is seen: the whole would be resized too."""
-    shorter, longer = sorted(image.size)
-    if longer <= LONGEST * shorter:
-        return image
-    left, top = ((side - min(side, LONGEST * shorter)) // 2 for side in image.size)
-    return image.crop((left, top, image.width - left, image.height - top))
-
-
 def open_upright(picture: Any, format: ImageFormat, side: int) -> Image.Image:
     """The picture as Pillow's grey or RGB image, turned as its EXIF data say.
 
@@ -129,8 +120,9 @@ def open_upright(picture: Any, format: ImageFormat, side: int) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = _open(picture, 2 * side)
-            if 0 in image.size:
-                raise ImageError(f"{name} has no pixels: it is {image.width}x{image.height}")
+            if max(image.size) > LONGEST * min(image.size):
+                size = f"{image.width}x{image.height}"
+                raise ImageError(f"{name} has no pixels or is a thin strip: it is {size}")
             return _to_mode(ImageOps.exif_transpose(image), format.channels)
     except FileNotFoundError:
         raise ImageError(f"there is no file {name}") from None
