@@ -84,10 +84,6 @@ def test_an_answer_shows_its_probabilities_the_most_probable_first(predictor_of,
     assert answer.as_dict()["probabilities"] == answer.probabilities
 
 
-def test_without_a_confidence_nothing_is_said_to_be_reached(predictor_of, images):
-    assert predictor_of("i-resnext").predict(images[:1])[0].reached is None
-
-
 @pytest.mark.filterwarnings("ignore:confidence")
 def test_no_answer_is_right_for_certain(predictor_of, test_batch):
     for answer in predictor_of("is-resnext").predict(test_batch.images, confidence=1.0):
@@ -148,11 +144,6 @@ def test_budgets_that_cannot_be_are_refused(predictor_of, images, budget, messag
         predictor_of("i-resnext").predict(images, **budget)
 
 
-def test_a_number_of_numpy_names_a_subnetwork(predictor_of, images):
-    (answer,) = predictor_of("i-resnext").predict(images[:1], subnetwork=np.int64(2))
-    assert type(answer.subnetwork) is int
-
-
 @pytest.mark.parametrize("name", ["i-resnext", "is-resnext"])
 def test_more_images_than_one_call_takes_get_the_same_answers(predictor_of, test_batch, name):
     predictor = predictor_of(name)
@@ -179,31 +170,6 @@ def test_predictions_do_not_depend_on_pictures_being_files(predictor_of, photo, 
     assert predictor.predict(batch)[0].probabilities == pytest.approx(expected)
     with pytest.raises(ImageError):
         predictor.predict(photo.parent)
-
-
-def renderings(picture):
-    """The same grey picture in every way that one may meet it."""
-    grey = Image.fromarray(picture)
-    colour = Image.merge("RGB", [grey] * 3)
-    return {
-        "colour": colour,
-        "palette": colour.quantize(256),
-        "opaque": colour.convert("RGBA"),
-        "CMYK": colour.convert("CMYK"),
-        "16 bits": Image.fromarray(picture.astype(np.uint16) * 257),
-        "real": Image.fromarray(picture.astype(np.float32) / 255),
-        "array": np.dstack([picture] * 3),
-    }
-
-
-def test_the_answer_does_not_depend_on_how_a_picture_is_stored(predictor_of, sources):
-    predictor = predictor_of("is-resnext")
-    for picture in sources[:5]:
-        expected = predictor.predict(picture)[0]
-        for name, image in renderings(picture).items():
-            found = predictor.predict(image)[0]
-            assert found.label == expected.label, name
-            assert found.probability == pytest.approx(expected.probability, abs=0.01), name
 
 
 @pytest.mark.parametrize(

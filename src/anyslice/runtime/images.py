@@ -24,13 +24,9 @@ EVAL_MARGIN = 256 / 224
 def to_input(pictures: Any, format: ImageFormat) -> npt.NDArray[np.float32]:
     """The normalised input of the network, float32 (N, channels, size, size).
 
-    Args:
-        pictures: one or several paths, encoded bytes, open files, images of Pillow or arrays of
-            pixels, uint8 (H, W[, channels]) or (N, H, W, channels); or such an input, float32.
-        format: of the network's images.
-
-    Raises:
-        ImageError: if something is no image.
+    Pictures are one or several paths, encoded bytes, open files, images of Pillow or arrays of
+    pixels, uint8 (H, W[, channels]) or (N, H, W, channels); or such an input, float32. What is no
+    image is an ImageError.
     """
     array = _as_array(pictures)
     if array is not None and array.dtype == np.float32:
@@ -63,13 +59,11 @@ def _as_array(value: Any) -> npt.NDArray[Any] | None:
 
 def _checked(images: npt.NDArray[Any], format: ImageFormat) -> npt.NDArray[np.float32]:
     expected = (format.channels, format.size, format.size)
-    if images.ndim != 4 or images.shape[1:] != expected:
+    if images.ndim != 4 or images.shape[1:] != expected or not len(images):
         raise ImageError(
             f"normalised images must be float32 (N, {', '.join(map(str, expected))}), not float32 "
             f"{images.shape}; pixels are given as uint8"
         )
-    if not len(images):
-        raise ImageError("there is no image: give at least one")
     if not np.isfinite(images).all():
         raise ImageError("normalised images must have finite numbers only")
     return np.ascontiguousarray(images)
@@ -110,10 +104,7 @@ def _crop_centre(image: Image.Image, size: int) -> Image.Image:
 def open_upright(picture: Any, format: ImageFormat, side: int) -> Image.Image:
     """The picture as Pillow's grey or RGB image, turned as its EXIF data say.
 
-    Args:
-        picture: see `to_input`.
-        format: of the network's images.
-        side: pixels that are needed; a JPEG of far more is decoded to at least twice as many.
+    `side` pixels are needed: a JPEG of far more is decoded to at least twice as many.
     """
     name = str(picture) if isinstance(picture, str | Path) else "the image"
     try:
