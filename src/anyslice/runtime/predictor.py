@@ -66,8 +66,8 @@ class AnytimePredictor:
         self._graphs: dict[tuple[int, str], Graph] = {}
         self._times = Times(self.model.macs)
         self._ways: dict[tuple[int, float], Ways] = {}
-        self._loading = 0.0
-        self._graph("subnetwork-1.onnx")  # a call with a deadline can answer at once
+        for k in range(1, self.K + 1):  # a call with a deadline loads nothing
+            self._graph(f"subnetwork-{k}.onnx")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), threads=self.threads, providers=self.providers), (self.folder,)
@@ -177,11 +177,9 @@ class AnytimePredictor:
         """The graph of a file, loaded in each process, since threads do not survive a fork."""
         key = os.getpid(), name
         if key not in self._graphs:
-            begin = time.perf_counter()
             graph = Graph(self.folder, name, self.model, self.threads, self.providers)
             if name.startswith("subnetwork"):  # the first call takes longer than others
                 graph(self._zeros(1))
-            self._loading = max(self._loading, _since(begin))
             self._graphs[key] = graph
         return self._graphs[key]
 
@@ -216,10 +214,9 @@ class AnytimePredictor:
         """The largest sub-network that is expected to answer in so many milliseconds; else 1."""
         for k in range(self.K, 1, -1):
             expected = self._times.expected(images, k)
-            if expected is not None:
-                loaded = (os.getpid(), f"subnetwork-{k}.onnx") in self._graphs
-                if MARGIN * expected + (0 if loaded else 2 * self._loading) <= left:
-                    return k
+            loaded = (os.getpid(), f"subnetwork-{k}.onnx") in self._graphs  # not after a fork
+            if loaded and expected is not None and MARGIN * expected <= left:
+                return k
         return 1
 
     def _confident(self, inputs: Array, confidence: float) -> list[Prediction]:
