@@ -1,19 +1,21 @@
-"""The released models, as they are and in PyTorch, and the pictures that they were tested on."""
+"""The released models, networks like them in PyTorch, and the pictures of their data set."""
 
 import gzip
 import json
-import shutil
+from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 from released import MODELS
+from safetensors.torch import save_file
 
 from anyslice.cli.main import main
 from anyslice.datasets import open_dataset
-from anyslice.export.run_folder import load_run
 from anyslice.files import sha256
+from anyslice.networks import build
 from anyslice.runtime import AnytimePredictor
 
 
@@ -29,12 +31,18 @@ def predictor_of(folder_of):
 
 @pytest.fixture(scope="session")
 def write_run(folder_of):
-    """Writes a folder as its training left it, from what is released of it."""
+    """Writes a folder as a training leaves it: what a released model says, and random weights.
+
+    "levels" is an IS-ResNeXt with a second level of labels.
+    """
 
     def write(name, folder):
         folder.mkdir(parents=True, exist_ok=True)
-        weights = shutil.copy(folder_of(name) / "model.safetensors", folder)
-        model = json.loads((folder_of(name) / "model.json").read_text())
+        released = folder_of("is-resnext" if name == "levels" else name)
+        model = json.loads((released / "model.json").read_text())
+        if name == "levels":
+            _add_level(model)
+        save_file(_random_network(model).state_dict(), folder / "model.safetensors")
         training = model["training"]
         run, _, seed = model["name"].rpartition(" seed ")
         del model["images"]["decoding"]
@@ -53,16 +61,49 @@ def write_run(folder_of):
             "deployment": {key: model[key] for key in keys},
         }
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        assert weights
         return folder
 
     return write
 
 
+def _add_level(model):
+    model["levels"].append(
+        {"names": ["clothing", "footwear", "bag"], "labels": [0, 0, 0, 0, 0, 1, 0, 1, 2, 1]}
+    )
+    for k in range(len(model["macs"])):
+        model["accuracy"][k].append(0.98 + 0.001 * k)
+        model["test_error"][k].append(2 - 0.1 * k)
+        model["calibration"][k] *= 2
+
+
+def _random_network(model):
+    torch.manual_seed(0)
+    images, counts = model["images"], [len(level["names"]) for level in model["levels"]]
+    size, channels = images["size"], images["channels"]
+    network = build(
+        **model["training"]["network"],
+        classes=counts[0] if len(counts) == 1 else counts,
+        image_size=size,
+        image_channels=channels,
+    )
+    for _ in range(20):  # statistics of BN that are not those of the start
+        network(torch.randn(32, channels, size, size))
+    return network
+
+
 @pytest.fixture(scope="session")
-def run_of(write_run, tmp_path_factory):
-    """A released model's network in PyTorch, with its weights."""
-    return lambda name: load_run(write_run(name, tmp_path_factory.mktemp("run")))
+def exported(write_run, tmp_path_factory):
+    """The run of a released model's name, exported: the run's folder, the folder and the output."""
+
+    @cache
+    def export(name):
+        folder = tmp_path_factory.mktemp("exported")
+        run = write_run(name, folder / "run")
+        command = ["export", str(run), "--output", str(folder / "model"), "--licence", "CC0"]
+        result = CliRunner().invoke(main, command, catch_exceptions=False)
+        return run, folder / "model", result.output
+
+    return export
 
 
 @pytest.fixture(scope="session")

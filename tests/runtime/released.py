@@ -4,12 +4,5 @@ MODELS = {
     "i-resnext": "fashion-mnist-quick/i-resnext",
     "is-resnext": "fashion-mnist-quick/is-resnext",
     "msdnet": "fashion-mnist-quick/msdnet",
-    "levels": "fashion-mnist-two-level/is-resnext-levels",
 }
-EVERY = [
-    *MODELS,
-    "cifar10/i-resnext",
-    "cifar10/is-resnext",
-    "cifar10/msdnet",
-    "cifar100/is-resnext-levels",
-]
+EVERY = [*MODELS, "cifar10/i-resnext", "cifar10/is-resnext", "cifar10/msdnet"]

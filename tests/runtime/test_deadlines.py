@@ -1,5 +1,6 @@
 """Deadlines are met by what this machine takes now, learned from the calls themselves."""
 
+import os
 import random
 
 import pytest
@@ -28,6 +29,14 @@ def test_a_call_that_knows_nothing_of_so_many_images_is_answered_by_the_thinnest
         answers = predictor.predict(some, deadline=10_000)
         assert {a.subnetwork for a in answers} == {1}
         assert answers[0].late == 0
+
+
+def test_a_call_with_a_deadline_loads_no_graph(predictor_of, images):
+    """It would take far longer than the answer; a forked process has those it loaded."""
+    predictor = predictor_of("msdnet")
+    predictor.predict(images, deadline=10_000)
+    del predictor._graphs[os.getpid(), "subnetwork-4.onnx"]
+    assert predictor.predict(images, deadline=10_000)[0].subnetwork == 3
 
 
 def test_without_being_prepared_larger_ones_answer_once_the_thinnest_has(predictor_of, images):

@@ -54,16 +54,6 @@ def test_16_bits_keep_their_grey_values(tmp_path, ramp, suffix):
     assert (pixels(path) == ramp).all()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_16_bits_keep_their_values_in_other_formats(tmp_path, ramp, channels):
-    deep = np.repeat(ramp[..., None].astype(">u2") * 257, channels, axis=-1).astype(">u2")
-    path = tmp_path / "picture.pnm"
-    kind = {1: "P5", 3: "P6"}[channels]
-    path.write_bytes(f"{kind}\n16 16\n65535\n".encode() + deep.tobytes())
-    assert (pixels(path) == ramp).all()
-    assert (np.array(open_upright(path, COLOUR, 16)) == ramp[..., None]).all()
-
-
 def test_real_grey_values_are_from_0_to_1(ramp):
     assert (pixels(Image.fromarray(ramp.astype(np.float32) / 255)) == ramp).all()
     with pytest.raises(ImageError, match=r"from 0 to 255; .* from 0, black, to 1, white"):
@@ -119,13 +109,6 @@ def test_every_size_is_brought_to_the_networks(format, size):
     assert tuple(found.shape) == (1, format.channels, format.size, format.size)
 
 
-def test_of_a_long_strip_only_the_middle_is_resized():
-    """Resized as a whole, so many times as long as wide, it would take gigabytes."""
-    strip = Image.new("RGB", (3, 3 * 10**6), "black")
-    strip.paste("white", (0, 15 * 10**5 - 3, 3, 15 * 10**5 + 3))
-    assert (to_pixels(strip, LARGE) == 255).all()
-
-
 def test_the_central_square_is_seen():
     wide = Image.new("RGB", (24, 8), "black")
     wide.paste("white", (8, 0, 16, 8))
@@ -142,11 +125,12 @@ def test_the_central_square_is_seen():
         (np.zeros((0, 5, 5, 3), np.uint8), "no image"),
         (np.zeros((5, 5, 3)), r"not float64 \(5, 5, 3\)"),
         (np.zeros((5, 5, 3), np.float32), r"not float32 \(5, 5, 3\)"),
-        (Image.new("L", (0, 7)), "no pixels: it is 0x7"),
+        (Image.new("L", (0, 7)), "no pixels or is a thin strip: it is 0x7"),
+        (Image.new("L", (3, 3001)), "it is 3x3001"),
         (torch.zeros(1, 1, 16, 16, dtype=torch.int64), "not int64"),
         (torch.zeros(1, 3, 16, 16), r"float32 \(N, 1, 16, 16\), not float32 \(1, 3, 16, 16\)"),
         (torch.zeros(1, 1, 224, 224), r"not float32 \(1, 1, 224, 224\)"),
-        (torch.zeros(0, 1, 16, 16), "no image"),
+        (torch.zeros(0, 1, 16, 16), r"not float32 \(0, 1, 16, 16\)"),
         (torch.full((1, 1, 16, 16), float("nan")), "finite numbers only"),
         ([], "no image"),
         ([None], "not NoneType"),
@@ -191,11 +175,6 @@ def test_a_file_at_which_pillow_fails_otherwise_is_named(monkeypatch, photo, err
     monkeypatch.setattr(Image, "open", fail)
     with pytest.raises(ImageError, match=r"boot\.png cannot be decoded: Failed to decode image"):
         to_input(photo, GREY)
-
-
-def test_a_folder_is_no_image(tmp_path):
-    with pytest.raises(ImageError, match="cannot be decoded"):
-        to_input(tmp_path, GREY)
 
 
 def test_an_image_that_would_fill_the_memory_is_refused(monkeypatch, photo):

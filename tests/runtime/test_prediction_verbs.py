@@ -35,7 +35,7 @@ def test_predict_prints_a_row_for_each_picture(folder_of, photo):
 
 def test_predict_gives_json_with_all_that_a_prediction_has(folder_of, photo):
     options = ("--json", "--macs", "700000")
-    result = call("predict", folder_of("levels"), photo, *options)
+    result = call("predict", folder_of("is-resnext"), photo, *options)
     (row,) = json.loads(result.output)
     assert row["image"] == str(photo)
     assert row["subnetwork"] == 2
@@ -43,11 +43,12 @@ def test_predict_gives_json_with_all_that_a_prediction_has(folder_of, photo):
     assert len(row["probabilities"]) == 10
 
 
-def test_predict_says_at_which_level_it_answers(folder_of, photo):
+@pytest.mark.slow
+def test_predict_says_at_which_level_it_answers(exported, photo):
     options = ("--subnetwork", "1", "--accuracy", "0.9")
-    result = call("predict", folder_of("levels"), photo, *options)
+    result = call("predict", exported("levels")[1], photo, *options)
     assert "level" in result.output.splitlines()[0]
-    assert "footwear" in result.output
+    assert any(name in result.output for name in ("clothing", "footwear", "bag"))
 
 
 @pytest.mark.parametrize(
@@ -63,13 +64,6 @@ def test_predict_fails_in_one_line(folder_of, photo, options, message):
     assert result.exit_code == 1
     assert result.output.startswith(message)
     assert result.output.count("\n") == 1
-
-
-def test_predict_takes_the_nearest_and_warns_where_asked(folder_of, photo):
-    options = ("--macs", "1", "--nearest")
-    result = call("predict", folder_of("is-resnext"), photo, *options)
-    assert result.exit_code == 0
-    assert "Warning: 1 multiply-adds are too few" in result.output
 
 
 def test_predict_names_a_file_that_is_no_picture(folder_of, root):
@@ -111,7 +105,7 @@ def test_without_the_studys_packages_a_verb_says_what_to_install(monkeypatch):
 @pytest.mark.slow
 def test_latency_times_every_subnetwork_and_draws_it(folder_of, tmp_path, monkeypatch):
     monkeypatch.setattr(latency, "SECONDS", 0.1)
-    folders = (folder_of("i-resnext"), folder_of("msdnet"))
+    folders = (folder_of("i-resnext"), folder_of("is-resnext"))
     written = tmp_path / "latency.json"
     options = ("--output", written, "--figure", tmp_path / "latency.pdf")
     shown = call("latency", *folders, "--batch", "1", "--batch", "2", *options).output

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import shutil
 from functools import reduce
 
@@ -63,7 +62,7 @@ def test_metrics_of_an_earlier_version(copy_of):
     metrics = json.loads(path.read_text())
     del metrics["deployment"]
     path.write_text(json.dumps(metrics))
-    refused(folder, r"earlier version\. Train fashion-mnist-quick/i-resnext again")
+    refused(folder, "no 'deployment': .* of an earlier version; train the run again")
 
 
 def test_a_recipe_of_an_earlier_version_does_not_matter(copy_of):
@@ -84,21 +83,6 @@ def test_metrics_that_say_too_little(copy_of):
     refused(folder, r"deployment.*levels")
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("channels", -1, r"'deployment\.images\.channels'"),
-        ("shrink", 0, r"'deployment\.images\.shrink'"),
-    ],
-)
-def test_an_image_format_that_cannot_be(copy_of, key, value, message):
-    folder = copy_of("i-resnext")
-    metrics = json.loads((folder / "metrics.json").read_text())
-    changed = put(metrics, ("deployment", "images", key), value)
-    (folder / "metrics.json").write_text(json.dumps(changed))
-    refused(folder, message)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["i-resnext", "levels"])
 def test_whatever_is_wrong_with_one_value_is_said_or_does_not_matter(copy_of, name):
@@ -116,38 +100,16 @@ def test_whatever_is_wrong_with_one_value_is_said_or_does_not_matter(copy_of, na
     assert all(str(folder) in message for message in said)
 
 
-def test_another_networks_parameters(copy_of):
-    folder = copy_of("i-resnext")
-    parameters = json.loads((folder / "metrics.json").read_text())["parameters"]
-    change(folder, parameters=parameters | {"network": {"name": "vgg"}})
-    refused(folder, "vgg")
-
-
 def test_no_weights(copy_of):
     folder = copy_of("i-resnext")
     (folder / "model.safetensors").unlink()
     refused(folder, r"model\.safetensors is missing")
 
 
-def test_cut_weights(copy_of):
+def test_weights_of_another_training(copy_of, write_run, tmp_path):
     folder = copy_of("i-resnext")
-    path = folder / "model.safetensors"
-    os.truncate(path, path.stat().st_size // 2)
-    refused(folder, r"model\.safetensors is damaged or of another training")
-
-
-def test_weights_of_which_a_bit_has_flipped(copy_of):
-    folder = copy_of("i-resnext")
-    path = folder / "model.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    refused(folder, r"its SHA-256 is not that in metrics\.json")
-
-
-def test_weights_of_another_training(copy_of, folder_of):
-    folder = copy_of("i-resnext")
-    shutil.copy(folder_of("is-resnext") / "model.safetensors", folder)
+    other = write_run("is-resnext", tmp_path / "other")
+    shutil.copy(other / "model.safetensors", folder)
     refused(folder, r"is damaged or of another training: its SHA-256 is not that in metrics\.json")
 
 

@@ -21,9 +21,9 @@ def export(run: Path, output: Path, licence: str) -> None:
     """Write the trained network in the folder RUN for `anyslice predict` and other programs.
 
     The folder has model.json (image format, labels, costs, errors, calibration), the sub-networks
-    as ONNX, of an interruptible network also its steps and one graph of all answers, PyTorch's
-    weights, and a README.md. Each graph is checked against the network; one that is there already
-    is kept if it gives the same.
+    as ONNX, of an interruptible network also its steps and one graph of all answers, and a
+    README.md. Each graph is checked against the network; one that is there already is left as it is
+    if it gives the same.
     """
     trained = load_run(run)
     try:

@@ -31,13 +31,11 @@ _USUAL = {"late": 0.0, "level": 1}
 )
 @click.option("--confidence", type=_SHARE, help="Stop at the first answer that is right so often.")
 @click.option("--accuracy", type=_SHARE, help="Use the finest labels that are right so often.")
-@click.option("--nearest", is_flag=True, help="If nothing fits, take the nearest and warn.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all probabilities.")
 @prediction_options
 def predict(
     model: Path,
     images: tuple[str, ...],
-    nearest: bool,
     as_json: bool,
     threads: int,
     providers: tuple[str, ...],
@@ -56,9 +54,7 @@ def predict(
             predictor.prepare()
         for image in images:
             try:
-                (answer,) = predictor.predict(
-                    image, below="warn" if nearest else "error", **budgets
-                )
+                (answer,) = predictor.predict(image, **budgets)
             except ImageError as error:
                 unreadable.append(str(error))
             else:

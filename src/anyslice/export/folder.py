@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
@@ -14,13 +13,9 @@ import jinja2
 
 from anyslice.config.dataset import Description
 from anyslice.costs.macs import is_interruptible
-from anyslice.errors import AnysliceError
 from anyslice.export.graphs import check_graph, graph_of, is_graph_of
 from anyslice.export.run_folder import TrainedRun
-from anyslice.files import read_json, write_atomically, write_json, write_text
-from anyslice.jobs.deployment import Calibration
-from anyslice.paths import WEIGHTS
-from anyslice.runtime import ModelFolderError
+from anyslice.files import write_atomically, write_json, write_text
 from anyslice.runtime.folder import FILE, SCHEMA, graph_names, read_model
 from anyslice.taxonomy.labels import spoken_names
 
@@ -37,14 +32,8 @@ def export_run(
 ) -> Iterator[tuple[str, bool]]:
     """Write the folder, file by file; model.json, the last but the card, makes it whole.
 
-    Graphs that are there already, made by the same exporter, are kept if they give what the network
-    does.
-
-    Args:
-        run: what to write.
-        output: the folder.
-        licence: of the weights.
-        data: what is said of the data set, for the card.
+    The licence is of the weights; `data` describes the data set, for the card. Graphs that are
+    there already stay if they give what the network does.
 
     Yields:
         The name of each graph, and whether it is new.
@@ -55,11 +44,10 @@ def export_run(
     interruptible = is_interruptible(run.network)
     names = graph_names(run.network.K, interruptible)
     exporter = f"torch {version('torch')}, onnxscript {version('onnxscript')}"
-    same_exporter = _exporter_of(output) == exporter
     output.mkdir(parents=True, exist_ok=True)
     for name in names:
         path = output / name
-        new = not (same_exporter and is_graph_of(run.network, name, path))
+        new = not is_graph_of(run.network, name, path)
         if new:
             graph = graph_of(run.network, name)
             check_graph(run.network, name, graph)
@@ -69,24 +57,11 @@ def export_run(
     for path in output.glob("*.onnx"):
         if path.name not in names:  # of another network that was here
             path.unlink()
-    with write_atomically(output / WEIGHTS) as temporary:
-        shutil.copyfile(run.weights, temporary)
     document = _document(run, interruptible, licence, exporter)
     document["graphs"] = {n: hashlib.sha256((output / n).read_bytes()).hexdigest() for n in names}
     write_json(output / FILE, document)
-    try:
-        read_model(output)
-    except ModelFolderError as error:
-        raise AnysliceError(f"{run.name} says of its network what cannot be: {error}") from None
-    write_text(output / "README.md", _card(document, data))
-
-
-def _exporter_of(folder: Path) -> str | None:
-    try:
-        document = read_json(folder / FILE)
-    except (AnysliceError, OSError):
-        return None
-    return document.get("exporter") if isinstance(document, dict) else None
+    read_model(output)  # what the run's record says may be what cannot be
+    write_text(output / "README.md", card(document, data))
 
 
 def _document(run: TrainedRun, interruptible: bool, licence: str, exporter: str) -> dict[str, Any]:
@@ -106,13 +81,13 @@ def _document(run: TrainedRun, interruptible: bool, licence: str, exporter: str)
         "cumulative_macs": deployment.cumulative_macs,
         "accuracy": run.accuracy,
         "test_error": run.test_error,
-        "calibration": [[asdict(_never_certain(c)) for c in of] for of in deployment.calibration],
+        "calibration": [[asdict(step) for step in of_k] for of_k in deployment.calibration],
         "training": run.training,
         "exporter": exporter,
     }
 
 
-def _card(model: dict[str, Any], data: Description | None) -> str:
+def card(model: dict[str, Any], data: Description | None) -> str:
     """README.md: what it is, how good, what it costs, how to load it."""
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("anyslice", "export"),
@@ -125,15 +100,4 @@ def _card(model: dict[str, Any], data: Description | None) -> str:
         images=model["images"],
         training=model["training"],
         data=data,
-    )
-
-
-def _never_certain(calibration: Calibration) -> Calibration:
-    """Without a share of 1, as earlier versions found: it becomes that of the step before.
-
-    How many answers were always right is not known, so how often they will be is not either.
-    """
-    below = [share for share in calibration.accuracies if share < 1] or [0.0]
-    return Calibration(
-        calibration.confidences, tuple(min(share, below[-1]) for share in calibration.accuracies)
     )

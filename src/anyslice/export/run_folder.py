@@ -9,8 +9,8 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from anyslice.config.checked_yaml import ParameterError, check
-from anyslice.config.families import FAMILIES, FamilyError
+from anyslice.config.checked_yaml import check
+from anyslice.config.families import FAMILIES
 from anyslice.costs.macs import untrained
 from anyslice.errors import AnysliceError
 from anyslice.files import read_json, sha256
@@ -34,9 +34,8 @@ class TrainedRun:
         deployment: image format, label levels, costs, calibration.
         accuracy: in 0 ... 1, on validation images; accuracy[k - 1][d - 1] of sub-network k at level
             d.
-        test_error: in percent, likewise.
+        test_error: in percent, in the same order.
         training: what a user may want to know of it: data set, seed, epoch, network and recipe.
-        weights: the file that they are in.
     """
 
     name: str
@@ -46,7 +45,6 @@ class TrainedRun:
     accuracy: list[list[float]]
     test_error: list[list[float]]
     training: dict[str, Any]
-    weights: Path
 
 
 def load_run(folder: Path) -> TrainedRun:
@@ -57,76 +55,56 @@ def load_run(folder: Path) -> TrainedRun:
             missing, damaged or of another training.
     """
     path = folder / METRICS
-    metrics = _read_metrics(folder)
-    try:
-        network_name = metrics["parameters"]["network"]["name"]
-        deployment = check(Deployment, metrics["deployment"], path, ("deployment",))
-        # Not the recipe: what trained a network in an earlier version does not bear on its use.
-        plan = check(
-            FAMILIES[network_name].params,
-            metrics["parameters"]["network"],
-            path,
-            ("parameters", "network"),
-        )
-        counts = [len(level.names) for level in deployment.levels]
-        images = deployment.images
-        classes = counts[0] if len(counts) == 1 else tuple(counts)
-        task = Task(classes, images.size, images.channels)
-        trained = TrainedRun(
-            name=f"{metrics['run']} seed {metrics['seed']}",
-            family=FAMILIES[network_name].label,
-            network=untrained(plan, task).eval(),
-            deployment=deployment,
-            accuracy=[[1 - e / 100 for e in of_k] for of_k in metrics["validation_error_by_level"]],
-            test_error=metrics["test_error_by_level"],
-            training={
-                "dataset": dataset_of(metrics["run"]),
-                "seed": metrics["seed"],
-                "chosen_epoch": metrics["chosen_epoch"],
-                **{key: metrics["parameters"][key] for key in ("network", "recipe")},
-            },
-            weights=folder / WEIGHTS,
-        )
-        sha = str(metrics["weights_sha256"])
-        K = trained.network.K
-        sized = (deployment.macs, deployment.cumulative_macs, trained.accuracy, trained.test_error)
-        if any(len(of) != K for of in sized):
-            raise AnysliceError(f"it does not describe {K} sub-networks")
-    except FamilyError as error:
-        raise RunFolderError(f"{path}: {error}") from error
-    except (ParameterError, AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = f"it has no {error}" if isinstance(error, KeyError) else error
-        raise RunFolderError(f"{path} is damaged: {reason}") from error
-    _load_weights(trained.network, trained.weights, sha)
-    return trained
-
-
-def _read_metrics(folder: Path) -> dict[str, Any]:
-    path = folder / METRICS
     if not path.is_file():
         raise RunFolderError(
             f"{folder} is not the folder of a finished training: it has no {METRICS}"
         )
     try:
         metrics = read_json(path)
-    except AnysliceError as error:
-        raise RunFolderError(str(error)) from error
-    if not isinstance(metrics, dict) or "test_error" not in metrics:
-        raise RunFolderError(f"{path} is not the record of a training")
-    if "deployment" not in metrics:
+        run, sha = _described(metrics, path), metrics["weights_sha256"]
+    except KeyError as error:
         raise RunFolderError(
-            f"{path} does not say what its network's images and labels are: it was written by an "
-            f"earlier version. Train {metrics.get('run')} again"
-        )
-    return metrics
+            f"{path} has no {error}: it is damaged, or of an earlier version; train the run again"
+        ) from error
+    except (AnysliceError, AttributeError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from error
+    _load_weights(run.network, folder / WEIGHTS, sha)
+    return run
+
+
+def _described(metrics: dict[str, Any], path: Path) -> TrainedRun:
+    """What metrics.json says of a run, and its network without weights."""
+    deployment = check(Deployment, metrics["deployment"], path, ("deployment",))
+    parameters = metrics["parameters"]
+    # Not the recipe: what trained a network in an earlier version does not bear on its use.
+    family = FAMILIES[parameters["network"]["name"]]
+    plan = check(family.params, parameters["network"], path, ("parameters", "network"))
+    fine, *coarse = (len(level.names) for level in deployment.levels)
+    classes = (fine, *coarse) if coarse else fine
+    network = untrained(plan, Task(classes, deployment.images.size, deployment.images.channels))
+    run = TrainedRun(
+        name=f"{metrics['run']} seed {metrics['seed']}",
+        family=family.label,
+        network=network.eval(),
+        deployment=deployment,
+        accuracy=[[1 - e / 100 for e in of_k] for of_k in metrics["validation_error_by_level"]],
+        test_error=metrics["test_error_by_level"],
+        training={
+            "dataset": dataset_of(metrics["run"]),
+            "seed": metrics["seed"],
+            "chosen_epoch": metrics["chosen_epoch"],
+            "network": parameters["network"],
+            "recipe": parameters["recipe"],
+        },
+    )
+    sized = (deployment.macs, deployment.cumulative_macs, run.accuracy, run.test_error)
+    if any(len(of) != network.K for of in sized):
+        raise AnysliceError(f"it does not describe {network.K} sub-networks")
+    return run
 
 
 def _load_weights(network: AnytimeNetwork, path: Path, expected: str) -> None:
-    """Give the network the weights of a file.
-
-    Raises:
-        RunFolderError: if it is missing, or its SHA-256 is not as expected.
-    """
+    """Give the network the weights of a file."""
     if not path.is_file():
         raise RunFolderError(f"{path} is missing")
     if sha256(path) != expected:

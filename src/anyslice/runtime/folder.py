@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from anyslice.runtime.errors import ModelFolderError
 
 FILE = "model.json"
+ALL = "all.onnx"
 SCHEMA = 1
 LARGEST_FILE = 32 * 2**20
 LARGEST_GRAPH = 2**31
@@ -25,15 +26,8 @@ MOST = {"labels": 100_000, "subnetworks": 100, "levels": 100, "steps": 1_000_000
 class ImageFormat:
     """How an image becomes the network's input.
 
-    Attributes:
-        storage: "tensor": the whole central square is seen; "files": that is resized to 8/7 of the
-            network's size and cropped.
-        size: height and width in pixels of what the network sees.
-        channels: 1 grey or 3 RGB.
-        mean: of each channel, black 0 and white 1.
-        std: of each channel.
-        pad: black pixels added on each side.
-        shrink: after that, every shrink x shrink pixels are averaged to one.
+    The central square, of "files" resized to 8/7 of size and cropped, gets `pad` black pixels on
+    each side; then every shrink x shrink pixels are averaged. Mean and std are for white 1.
     """
 
     storage: str
@@ -50,13 +44,11 @@ class Model:
     """What model.json says; sub-network k at level d is [k - 1][d - 1].
 
     Attributes:
-        images: what the network sees.
         levels: names of the labels of each level, fine to coarse.
         interruptible: whether there are also K steps, and one graph of K outputs.
         macs: multiply-adds for one image.
         cumulative_macs: spent when answer k follows answers 1 ... k - 1.
-        accuracy: in 0 ... 1, on validation images.
-        test_error: in percent.
+        accuracy: in 0 ... 1, on validation images; test_error is in percent.
         calibration: probabilities from which on answers are right so often, both rising.
         graphs: SHA-256 of each file.
         about: the whole document.
@@ -73,12 +65,17 @@ class Model:
     graphs: dict[str, str]
     about: dict[str, Any]
 
+    @property
+    def K(self) -> int:
+        """Number of sub-networks."""
+        return len(self.macs)
+
 
 def graph_names(K: int, interruptible: bool) -> list[str]:
     """The files beside model.json."""
     parts = ("subnetwork", "step") if interruptible else ("subnetwork",)
     names = [f"{part}-{k}.onnx" for part in parts for k in range(1, K + 1)]
-    return [*names, "all.onnx"] if interruptible else names
+    return [*names, ALL] if interruptible else names
 
 
 def read_model(folder: Path) -> Model:

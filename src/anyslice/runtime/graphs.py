@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anyslice.errors import AnysliceError
 from anyslice.runtime.errors import ModelFolderError
-from anyslice.runtime.folder import Model, read_graph
+from anyslice.runtime.folder import ALL, Model, read_graph
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its builds for Linux send usage data
 import onnxruntime as onnxruntime  # with that said, for whoever needs it
@@ -23,26 +23,11 @@ Array = npt.NDArray[np.float32]
 class Graph:
     """From images, and features for a step, to the logits and features of one file.
 
-    Args:
-        folder: that it is in.
-        name: of the file.
-        model: what the folder says.
-        answers: sub-networks whose logits it gives.
-        threads: of a call; those of the process stay as they are.
-        providers: names of ONNX Runtime's, the first that can run an operation runs it.
-
-    Raises:
-        ModelFolderError: if it is no such graph.
+    Raises ModelFolderError if the file is no graph of what the model says.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        name: str,
-        model: Model,
-        answers: int,
-        threads: int,
-        providers: Sequence[str],
+        self, folder: Path, name: str, model: Model, threads: int, providers: Sequence[str]
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -55,42 +40,35 @@ class Graph:
             raise ModelFolderError(f"{folder / name} cannot be run: {error}") from None
         self.where, self._run = folder / name, session.run
         self._inputs = [place.name for place in session.get_inputs()]
-        self._labels = [len(names) for names in model.levels] * answers
-        self._answers = len(self._labels)
-        images = model.images
-        expected = [images.channels, images.size, images.size]
+        labels = [len(names) for names in model.levels] * (model.K if name == ALL else 1)
+        self._answers = len(labels)
+        expected = [model.images.channels, model.images.size, model.images.size]
         given = {place.name: place.shape[1:] for place in session.get_inputs()}
         found = [place.shape[-1] for place in session.get_outputs()[: self._answers]]
-        if given.get("images", expected) != expected or found != self._labels:
+        if given.get("images", expected) != expected or found != labels:
             raise ModelFolderError(
                 f"{self.where} takes images {given.get('images')} and gives {found} labels, not "
-                f"{expected} and {self._labels} as model.json says"
+                f"{expected} and {labels} as model.json says"
             )
 
     def __call__(
         self, images: Array, before: Sequence[Array] = ()
     ) -> tuple[list[Array], list[Array]]:
         """Logits (N, labels) of each answer and level, and the features that a step leaves."""
-        given = [images, *before]
+        given = [images, *before][-len(self._inputs) :]  # a last step may need no images
         try:
-            found: list[Any] = self._run(
-                None, dict(zip(self._inputs, given[-len(self._inputs) :], strict=True))
-            )
+            found: list[Any] = self._run(None, dict(zip(self._inputs, given, strict=True)))
         except Exception as error:
             raise ModelFolderError(f"{self.where} cannot be run: {error}") from None
         return found[: self._answers], found[self._answers :]
 
 
-def check_providers(names: Sequence[str]) -> None:
-    """Raise AnysliceError unless ONNX Runtime has them here."""
-    there = onnxruntime.get_available_providers()
-    for name in names:
-        if name not in there:
-            raise AnysliceError(f"provider={name}: ONNX Runtime has {', '.join(there)} here")
-
-
-def check_threads(threads: int) -> None:
-    """Raise AnysliceError unless this machine has so many."""
+def check_machine(threads: int, providers: Sequence[str]) -> None:
+    """Raise AnysliceError unless this machine has so many cores and ONNX Runtime the providers."""
     cores = os.cpu_count() or threads
     if not 1 <= threads <= cores:
         raise AnysliceError(f"threads={threads}: 1 to {cores} can be used on this machine")
+    there = onnxruntime.get_available_providers()
+    for name in providers:
+        if name not in there:
+            raise AnysliceError(f"provider={name}: ONNX Runtime has {', '.join(there)} here")

@@ -15,8 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from anyslice.runtime.errors import ImageError
 from anyslice.runtime.folder import ImageFormat
 
-LONGEST = 10
-"""A strip this many times as long as wide is resized as a whole, a longer one not."""
+LONGEST = 1000
+"""A strip more times as long as wide is refused: resized as a whole, it would fill the memory."""
 EVAL_MARGIN = 256 / 224
 """Images stored as files are resized to this many times the network's size, then cropped."""
 
@@ -24,13 +24,9 @@ EVAL_MARGIN = 256 / 224
 def to_input(pictures: Any, format: ImageFormat) -> npt.NDArray[np.float32]:
     """The normalised input of the network, float32 (N, channels, size, size).
 
-    Args:
-        pictures: one or several paths, encoded bytes, open files, images of Pillow or arrays of
-            pixels, uint8 (H, W[, channels]) or (N, H, W, channels); or such an input, float32.
-        format: of the network's images.
-
-    Raises:
-        ImageError: if something is no image.
+    Pictures are one or several paths, encoded bytes, open files, images of Pillow or arrays of
+    pixels, uint8 (H, W[, channels]) or (N, H, W, channels); or such an input, float32. What is no
+    image is an ImageError.
     """
     array = _as_array(pictures)
     if array is not None and array.dtype == np.float32:
@@ -63,13 +59,11 @@ def _as_array(value: Any) -> npt.NDArray[Any] | None:
 
 def _checked(images: npt.NDArray[Any], format: ImageFormat) -> npt.NDArray[np.float32]:
     expected = (format.channels, format.size, format.size)
-    if images.ndim != 4 or images.shape[1:] != expected:
+    if images.ndim != 4 or images.shape[1:] != expected or not len(images):
         raise ImageError(
             f"normalised images must be float32 (N, {', '.join(map(str, expected))}), not float32 "
             f"{images.shape}; pixels are given as uint8"
         )
-    if not len(images):
-        raise ImageError("there is no image: give at least one")
     if not np.isfinite(images).all():
         raise ImageError("normalised images must have finite numbers only")
     return np.ascontiguousarray(images)
@@ -85,7 +79,7 @@ def to_pixels(picture: Any, format: ImageFormat) -> npt.NDArray[np.uint8]:
     side = format.size * format.shrink - 2 * format.pad
     image = open_upright(picture, format, round(format.size * EVAL_MARGIN) if of_files else side)
     if of_files:
-        image = _crop_centre(_without_far_ends(image), format.size)
+        image = _crop_centre(image, format.size)
     elif image.size != (side, side):
         image = ImageOps.fit(image, (side, side), Image.Resampling.BOX)
     if format.pad and not of_files:
@@ -107,30 +101,19 @@ def _crop_centre(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def _without_far_ends(image: Image.Image) -> Image.Image:
-    """The middle of a long strip, which has all that is seen: the whole would be resized too."""
-    shorter, longer = sorted(image.size)
-    if longer <= LONGEST * shorter:
-        return image
-    left, top = ((side - min(side, LONGEST * shorter)) // 2 for side in image.size)
-    return image.crop((left, top, image.width - left, image.height - top))
-
-
 def open_upright(picture: Any, format: ImageFormat, side: int) -> Image.Image:
     """The picture as Pillow's grey or RGB image, turned as its EXIF data say.
 
-    Args:
-        picture: see `to_input`.
-        format: of the network's images.
-        side: pixels that are needed; a JPEG of far more is decoded to at least twice as many.
+    `side` pixels are needed: a JPEG of far more is decoded to at least twice as many.
     """
     name = str(picture) if isinstance(picture, str | Path) else "the image"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = _open(picture, 2 * side)
-            if 0 in image.size:
-                raise ImageError(f"{name} has no pixels: it is {image.width}x{image.height}")
+            if max(image.size) > LONGEST * min(image.size):
+                size = f"{image.width}x{image.height}"
+                raise ImageError(f"{name} has no pixels or is a thin strip: it is {size}")
             return _to_mode(ImageOps.exif_transpose(image), format.channels)
     except FileNotFoundError:
         raise ImageError(f"there is no file {name}") from None

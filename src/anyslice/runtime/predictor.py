@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from anyslice.runtime.budget import Below, check_budgets, finest_level, largest_within
-from anyslice.runtime.folder import graph_names, read_model
-from anyslice.runtime.graphs import Array, Graph, check_providers, check_threads
+from anyslice.runtime.budget import check_budgets, finest_level, largest_within
+from anyslice.runtime.folder import ALL, graph_names, read_model
+from anyslice.runtime.graphs import Array, Graph, check_machine
 from anyslice.runtime.images import to_input, warm_up
 from anyslice.runtime.prediction import Prediction
 from anyslice.runtime.times import MARGIN, Times, Ways
@@ -31,7 +31,7 @@ LEAST = 3
 class AnytimePredictor:
     """Predictions of an exported anytime network within a budget.
 
-    Threads can share one, and it can be pickled. A forked process loads its graphs anew.
+    Threads can share one, and it can be pickled. A forked process loads its graphs again.
 
     Args:
         folder: that `anyslice export` wrote.
@@ -55,23 +55,19 @@ class AnytimePredictor:
         threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
-        check_threads(threads)
-        check_providers(providers)
+        check_machine(threads, providers)
         self.folder, self.threads, self.providers = Path(folder), threads, tuple(providers)
         self.model = read_model(self.folder)
-        self.K, self.classes = len(self.model.macs), self.model.levels
+        self.K, self.classes = self.model.K, self.model.levels
         self._rights = [
             [(np.array(starts), np.array([0.0, *shares])) for starts, shares in of_k]
             for of_k in self.model.calibration
         ]
-        doubling = [1 << i for i in range(self.K.bit_length()) if 1 << i < self.K]
-        every = self.model.interruptible  # where nothing is shared, each attempt is paid for
-        self._attempts = list(range(1, self.K + 1)) if every else [*doubling, self.K]
         self._graphs: dict[tuple[int, str], Graph] = {}
         self._times = Times(self.model.macs)
         self._ways: dict[tuple[int, float], Ways] = {}
-        self._loading = 0.0
-        self._graph("subnetwork-1.onnx")  # a call with a deadline can answer at once
+        for k in range(1, self.K + 1):  # a call with a deadline loads nothing
+            self._graph(f"subnetwork-{k}.onnx")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), threads=self.threads, providers=self.providers), (self.folder,)
@@ -85,7 +81,8 @@ class AnytimePredictor:
         for name in graph_names(self.K, self.model.interruptible):
             self._graph(name)
         warm_up(self.model.images)
-        return self._measured(images, again=True)
+        self._measure(images)
+        return self._measured(images)
 
     def predict(
         self,
@@ -97,7 +94,6 @@ class AnytimePredictor:
         deadline: float | None = None,
         confidence: float | None = None,
         accuracy: float | None = None,
-        below: Below = "error",
     ) -> list[Prediction]:
         """The best answers within a budget; without one, those of the full network.
 
@@ -114,18 +110,15 @@ class AnytimePredictor:
             accuracy: answer at the finest label level at which so many answers are right, by the
                 validation images; in 0 ... 1. Without a budget, use the smallest sub-network that
                 reaches it for the classes themselves.
-            below: what to do where the budget is below the thinnest sub-network, or no level is as
-                accurate as asked: "error", or the nearest that there is and "warn".
 
         Raises:
             ImageError: if something is no image.
-            BudgetError: if nothing fits, see `below`.
+            BudgetError: if the thinnest sub-network costs more, or no level is as accurate.
             AnysliceError: if several budgets are given, or one that cannot be.
         """
         start = time.perf_counter()
         check_budgets(
             self.K,
-            below,
             accuracy,
             subnetwork=subnetwork,
             macs=macs,
@@ -136,25 +129,23 @@ class AnytimePredictor:
         inputs = to_input(images, self.model.images)
         n = len(inputs)
         if confidence is not None:
-            return self._confident(inputs, confidence, accuracy, below)
+            return self._confident(inputs, confidence)
         if subnetwork is not None:
             k = int(subnetwork)
         elif macs is not None:
-            k = largest_within(self.model.macs, macs, "multiply-adds", below)
+            k = largest_within(self.model.macs, macs, "multiply-adds")
         elif milliseconds is not None:
-            k = largest_within(self._measured(n), milliseconds, "ms", below)
+            k = largest_within(self._measured(n), milliseconds, "ms")
         elif deadline is not None:
             k = self._in_time(n, deadline - _since(start))
         else:
             enough = (k for k, of in enumerate(self.model.accuracy, 1) if of[0] >= (accuracy or 2))
             k = next(enough, self.K)
-        level = finest_level(self.model.accuracy[k - 1], accuracy, k, below)
+        level = finest_level(self.model.accuracy[k - 1], accuracy, k)
         begin = time.perf_counter()
         logits = self.logits(k, inputs)
-        spent = _since(begin)
-        if deadline is not None:
-            spent = _since(start)
-        late = max(0.0, spent - (deadline or float("inf")))
+        spent = _since(begin if deadline is None else start)
+        late = 0.0 if deadline is None else max(0.0, spent - deadline)
         found = self._answers(logits, level, k, self.model.macs[k - 1], spent, late=late)
         self._times.note(n, k, _since(begin))
         return found
@@ -165,18 +156,15 @@ class AnytimePredictor:
         An interruptible network computes only what is new. The answers' milliseconds are those
         that the network has taken so far.
         """
-        parts = _batches(to_input(images, self.model.images))
-        before: list[list[Array]] = [[] for _ in parts]
+        inputs = to_input(images, self.model.images)
+        part = "step" if self.model.interruptible else "subnetwork"
+        before: list[list[Array]] = [[] for _ in _batches(inputs)]
         spent = 0.0
         for k in range(1, self.K + 1):
-            self._graph(f"step-{k}.onnx" if self.model.interruptible else f"subnetwork-{k}.onnx")
+            graph = self._graph(f"{part}-{k}.onnx")
             begin = time.perf_counter()
-            if self.model.interruptible:
-                step = self._graph(f"step-{k}.onnx")
-                done = [step(x, b) for x, b in zip(parts, before, strict=True)]
-                logits, before = _joined([of for of, _ in done]), [left for _, left in done]
-            else:
-                logits = _joined([self._graph(f"subnetwork-{k}.onnx")(x)[0] for x in parts])
+            done = [graph(x, b) for x, b in zip(_batches(inputs), before, strict=True)]
+            logits, before = _joined([of for of, _ in done]), [left for _, left in done]
             spent += _since(begin)
             yield self._answers(logits, 1, k, self.model.cumulative_macs[k - 1], spent)
 
@@ -189,12 +177,9 @@ class AnytimePredictor:
         """The graph of a file, loaded in each process, since threads do not survive a fork."""
         key = os.getpid(), name
         if key not in self._graphs:
-            begin = time.perf_counter()
-            answers = self.K if name == "all.onnx" else 1
-            graph = Graph(self.folder, name, self.model, answers, self.threads, self.providers)
+            graph = Graph(self.folder, name, self.model, self.threads, self.providers)
             if name.startswith("subnetwork"):  # the first call takes longer than others
                 graph(self._zeros(1))
-            self._loading = max(self._loading, _since(begin))
             self._graphs[key] = graph
         return self._graphs[key]
 
@@ -202,52 +187,50 @@ class AnytimePredictor:
         format = self.model.images
         return np.zeros((images, format.channels, format.size, format.size), np.float32)
 
-    def _measured(self, images: int, again: bool = False) -> list[float]:
-        """What each sub-network takes for so many images: known from calls, or timed in turns."""
-        names = range(1, self.K + 1)
-        known = [self._times.measured(images, k) for k in names]
-        if not again and None not in known:
-            return [took for took in known if took is not None]
+    def _measured(self, images: int) -> list[float]:
+        """What each sub-network takes for so many images: known from calls, else measured."""
+        known = [self._times.measured(images, k) for k in range(1, self.K + 1)]
+        if None in known:
+            self._measure(images)
+            known = [self._times.measured(images, k) for k in range(1, self.K + 1)]
+        return [took for took in known if took is not None]
+
+    def _measure(self, images: int) -> None:
+        """Time all sub-networks in turns."""
         inputs = self._zeros(images)
-        times: list[list[float]] = [[] for _ in names]
+        times: list[list[float]] = [[] for _ in range(self.K)]
         end = time.perf_counter() + SECONDS
         for turn in range(1 + ROUNDS):
-            for k in names:
+            for k, took in enumerate(times, start=1):
                 begin = time.perf_counter()
                 self._answers(self.logits(k, inputs), 1, k, 0, 0.0)
-                times[k - 1].append(_since(begin))
+                took.append(_since(begin))
             if turn >= LEAST and time.perf_counter() > end:
                 break
-        for k, took in zip(names, times, strict=True):
+        for k, took in enumerate(times, start=1):
             self._times.set(images, k, median(took[1:]))
-        return [median(took[1:]) for took in times]
 
     def _in_time(self, images: int, left: float) -> int:
         """The largest sub-network that is expected to answer in so many milliseconds; else 1."""
         for k in range(self.K, 1, -1):
             expected = self._times.expected(images, k)
-            if expected is not None:
-                loaded = (os.getpid(), f"subnetwork-{k}.onnx") in self._graphs
-                if MARGIN * expected + (0 if loaded else 2 * self._loading) <= left:
-                    return k
+            loaded = (os.getpid(), f"subnetwork-{k}.onnx") in self._graphs  # not after a fork
+            if loaded and expected is not None and MARGIN * expected <= left:
+                return k
         return 1
 
-    def _confident(
-        self, inputs: Array, confidence: float, accuracy: float | None, below: Below
-    ) -> list[Prediction]:
-        """By the way that costs least here; said if the full network costs no more."""
+    def _confident(self, inputs: Array, confidence: float) -> list[Prediction]:
+        """By the way that costs least here; a warning if the full network costs no more."""
         size = min(len(inputs), LARGEST_BATCH)
         full = self._measured(size)[-1]
+        shared = ("steps", "outputs") if self.model.interruptible else ()
         key = 1 << (size - 1).bit_length(), round(confidence, 2)
-        names = (
-            ("steps", "outputs", "subnetworks") if self.model.interruptible else ("subnetworks",)
-        )
-        ways = self._ways.setdefault(key, Ways(names))
+        ways = self._ways.setdefault(key, Ways((*shared, "subnetworks")))
         begin = time.perf_counter()
         found: list[Prediction] = []
         for part in _batches(inputs):
             way, one = ways.least(), time.perf_counter()
-            found += self._confident_batch(part, way, confidence, accuracy, below, begin)
+            found += self._until_sure(part, way, confidence, begin)
             if len(part) == size:
                 ways.note(way, _since(one))
         if ways.settled and min(ways.mean.values()) >= full:
@@ -259,40 +242,31 @@ class AnytimePredictor:
             )
         return found
 
-    def _confident_batch(
-        self,
-        inputs: Array,
-        way: str,
-        confidence: float,
-        accuracy: float | None,
-        below: Below,
-        begin: float,
+    def _until_sure(
+        self, inputs: Array, way: str, confidence: float, begin: float
     ) -> list[Prediction]:
-        model, K, D = self.model, self.K, len(self.classes)
+        """For each image the first answer that is right with this probability, else the last."""
+        model, K = self.model, self.K
+        tried = list(range(1, K + 1))
+        if not model.interruptible:  # nothing is shared, each is paid for
+            tried = sorted({*(1 << i for i in range(K.bit_length()) if 1 << i < K), K})
         answers: dict[int, Prediction] = {}
         waiting = np.arange(len(inputs))
         features: list[Array] = []
-        macs = model.cumulative_macs[-1] if way == "outputs" else 0
-        outputs = self._graph("all.onnx")(inputs)[0] if way == "outputs" else []
-        for k in self._attempts:
-            serves = k == K or max(model.accuracy[k - 1]) >= (accuracy or 0)
-            if not serves and way == "subnetworks":
-                continue
-            some = inputs if len(waiting) == len(inputs) else inputs[waiting]
+        macs, outputs = 0, self._graph(ALL)(inputs)[0] if way == "outputs" else []
+        for k in tried:
+            some = inputs[waiting]
             if way == "outputs":
-                logits = [of[waiting] for of in outputs[(k - 1) * D : k * D]]
+                logits = outputs[(k - 1) * len(self.classes)][waiting]
+                macs = model.cumulative_macs[-1]
             elif way == "steps":
-                logits, features = self._graph(f"step-{k}.onnx")(some, features)
+                (logits, *_), features = self._graph(f"step-{k}.onnx")(some, features)
                 macs = model.cumulative_macs[k - 1]
             else:
-                logits, macs = self.logits(k, some), macs + model.macs[k - 1]
-            if not serves:
-                continue
-            level = finest_level(model.accuracy[k - 1], accuracy, k, below)
-            given = self._answers(logits, level, k, macs, _since(begin), confidence)
+                logits, macs = self.logits(k, some)[0], macs + model.macs[k - 1]
+            given = self._answers([logits], 1, k, macs, _since(begin), confidence)
             done = np.array([k == K or bool(answer.reached) for answer in given])
-            for row in np.flatnonzero(done):
-                answers[int(waiting[row])] = given[row]
+            answers |= {int(waiting[row]): given[row] for row in np.flatnonzero(done)}
             if done.all():
                 break
             waiting, features = waiting[~done], [feature[~done] for feature in features]
@@ -318,17 +292,17 @@ class AnytimePredictor:
         names = self.classes[level - 1]
         return [
             Prediction(
-                names[label],
-                probability,
-                right,
-                None if confidence is None else right >= confidence,
-                level,
-                k,
-                macs,
-                milliseconds,
-                late,
-                names,
-                row,
+                label=names[label],
+                probability=probability,
+                right=right,
+                reached=None if confidence is None else right >= confidence,
+                level=level,
+                subnetwork=k,
+                macs=macs,
+                milliseconds=milliseconds,
+                late=late,
+                names=names,
+                shares=row,
             )
             for label, probability, right, row in zip(
                 best.tolist(), probabilities.tolist(), found.tolist(), shares, strict=True

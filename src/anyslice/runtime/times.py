@@ -64,9 +64,6 @@ class Times:
 class Ways:
     """Which of several ways to the same answers costs least: each is tried, then the least used.
 
-    Args:
-        names: of the ways.
-
     Attributes:
         mean: milliseconds of a call by each.
         settled: whether all were tried now, and the least was not spoken of yet.
@@ -81,13 +78,12 @@ class Ways:
 
     def least(self) -> str:
         """The one to use now."""
-        fewest = min(self._calls, key=self._calls.__getitem__)
-        return fewest if self._calls[fewest] < self.TRIALS else min(self.mean, key=self.mean.get)  # type: ignore[arg-type]
+        untried = [name for name, calls in self._calls.items() if calls < self.TRIALS]
+        return untried[0] if untried else min(self.mean, key=self.mean.__getitem__)
 
     def note(self, name: str, milliseconds: float) -> None:
         """What a call took: into the mean of some 30, a very long one as three of them."""
         self._calls[name] = calls = min(self._calls[name] + 1, 30)
         self.settled |= calls == self.TRIALS == min(self._calls.values())
-        mean = self.mean[name]
-        took = min(milliseconds, 3 * mean) if calls > 1 else milliseconds
-        self.mean[name] = mean + (took - mean) / calls
+        mean = self.mean[name] or milliseconds
+        self.mean[name] = mean + (min(milliseconds, 3 * mean) - mean) / calls
