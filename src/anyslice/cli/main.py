@@ -17,7 +17,7 @@ SECTIONS = {
     },
     "Train": {
         "train": "train a run with one seed, resuming its last checkpoint",
-        "status": "which trainings wait, run, are done or failed; time left",
+        "status": "which trainings wait, run, are done or failed",
         "runs": "write the table of all trainings",
         "estimate": "how long the trainings behind a figure take here",
     },
