@@ -37,7 +37,7 @@ demo-page: install
 	python scripts/demo_page.py work/demo
 	@echo "see it: python3 -m http.server --directory work/demo"
 
-# Each folder has the tar file, unpacked or not, or class folders; without DATA they are downloaded.
+# Each folder has the tar file, or class folders; without DATA they are downloaded.
 study: SOURCES = sources={cifar10: "$(DATA)/cifar10", cifar100: "$(DATA)/cifar100"}
 study: install
 	snakemake --cores all --config scale=study $(if $(DATA),'$(SOURCES)')

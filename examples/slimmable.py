@@ -7,6 +7,7 @@ classifier of its own; the convolutions are slices of one weight.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,6 @@ from torch.nn import functional as F
 
 from anyslice.networks.base import AnytimeNetwork, Logits, Standalone, Task
 from anyslice.networks.heads import LinearHead, make_head
-from examples.families import SlimmableResNetParams
 
 Widths = tuple[int, ...]
 """Channels of sub-network 1 ... K."""
@@ -57,7 +57,7 @@ class Block(nn.Module):
 class SlimmableResNet(AnytimeNetwork):
     """ResNet for small images in K widths."""
 
-    def __init__(self, params: SlimmableResNetParams, task: Task) -> None:
+    def __init__(self, params: Any, task: Task) -> None:  # SlimmableResNetParams of the row
         super().__init__(params.K, task)
         self.params = params
         depth, width, K = params.depth, params.width, params.K
