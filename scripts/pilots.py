@@ -64,7 +64,9 @@ def write(row: dict[str, Any], table: Path) -> None:
     key = ["run", "learning_rate"]
     rows = pd.concat([*([pd.read_csv(table)] if table.exists() else []), pd.DataFrame([row])])
     rows = rows.drop_duplicates(key, keep="last").sort_values(key)
-    rows.reindex(columns=list(COLUMNS)).astype(COLUMNS).to_csv(table, index=False, float_format="%g")
+    rows.reindex(columns=list(COLUMNS)).astype(COLUMNS).to_csv(
+        table, index=False, float_format="%g"
+    )
 
 
 @click.command()
