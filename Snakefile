@@ -14,8 +14,9 @@ from snakemake.utils import min_version, validate
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from anyslice.pipeline.audit import reasons_to_train
-from anyslice.config.scale import ParameterError, canonical, load_scale
+from anyslice.config.scale import canonical, load_scale
 from anyslice.config.checked_yaml import read_mapping
+from anyslice.errors import AnysliceError
 from anyslice.paths import (
     ERRORS,
     HISTORY,
@@ -33,6 +34,7 @@ from anyslice.pipeline.recovery import (
     find_first,
     let_sigterm_in,
     note_owner,
+    refuse_read_only_folder,
 )
 
 # Snakemake's SLURM plugin asks sacct, which waits where the cluster's would not; see there.
@@ -42,8 +44,9 @@ min_version("9.27")
 validate(config, "workflow/schemas/config.schema.yaml")
 
 try:
+    refuse_read_only_folder()
     SCALE = load_scale(config["scale"])
-except ParameterError as error:
+except AnysliceError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = results_folder(SCALE.name)

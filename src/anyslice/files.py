@@ -67,7 +67,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AnysliceError(f"{path} is damaged, it holds no JSON ({error}): remove it") from error
 
 

@@ -6,6 +6,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,7 +208,8 @@ def _compiled(function: Callable[[Any], None], dtype: torch.dtype) -> Any:
     try:
         with _kept_in(_folder()):
             return cfunc(signature, cache=True)(function)
-    except RuntimeError:  # neither this folder nor the user's can be written: compile every time
+    except Exception:  # The folder cannot be written, or holds half a file: compile without it now.
+        shutil.rmtree(_folder(), ignore_errors=True)
         return cfunc(signature)(function)
 
 

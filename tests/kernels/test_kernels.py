@@ -201,3 +201,24 @@ def test_where_no_folder_can_be_written_they_are_compiled_all_the_same(monkeypat
     monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
     monkeypatch.setattr(threads, "_compiled", threads._compiled.__wrapped__)
     assert all(map(torch.equal, norm.moments(x), expected))
+
+
+def test_a_damaged_cache_is_removed_and_costs_one_compilation(monkeypatch, tmp_path):
+    """Numba itself raises EOFError for a file that a crash or a full disk has cut."""
+    monkeypatch.setattr(threads, "_folder", lambda: tmp_path / "ours")
+    monkeypatch.setattr(threads, "_compiled", threads._compiled.__wrapped__)
+
+    def nothing(task):
+        pass
+
+    def files():
+        return sorted((tmp_path / "ours").rglob("*.nb?"))
+
+    threads._compiled(nothing, torch.float32)
+    assert files()
+    for file in files():
+        os.truncate(file, 10)
+    assert threads._compiled(nothing, torch.float32).address
+    assert not files()
+    threads._compiled(nothing, torch.float32)
+    assert files()

@@ -49,7 +49,7 @@ def test_no_folder(tmp_path):
     refused(tmp_path, r"not the folder of a finished training: it has no metrics\.json")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "\x00"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", "\x00", "[" * 10**5])
 def test_metrics_that_are_none(copy_of, content):
     folder = copy_of("i-resnext")
     (folder / "metrics.json").write_text(content)
@@ -78,9 +78,32 @@ def test_metrics_that_say_too_little(copy_of):
     folder = copy_of("i-resnext")
     deployment = json.loads((folder / "metrics.json").read_text())["deployment"]
     change(folder, deployment=deployment | {"macs": deployment["macs"][:-1]})
-    refused(folder, "does not describe 4 sub-networks")
+    refused(folder, "'cumulative_macs': a list of 3 is needed")
     change(folder, deployment={k: v for k, v in deployment.items() if k != "levels"})
     refused(folder, r"deployment.*levels")
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        (("deployment", "images", "channels"), -1, r"'deployment\.images\.channels'"),
+        (("deployment", "images", "shrink"), 10**9, r"'images\.shrink'.*from 1 to 64"),
+        (("deployment", "images", "std", 0), 0, r"'images\.std\[0\]'"),
+        (("deployment", "macs", 0), -1, r"'macs\[0\]'"),
+        (("deployment", "levels", 0, "labels", 0), 10**9, "label's number"),
+        (("deployment", "levels", 0, "names", 1), "T-shirt/top", "is there twice"),
+        (("deployment", "calibration", 0, 0, "confidences", 0), float("nan"), r"confidences\[0\]"),
+        (("validation_error_by_level", 0, 0), float("nan"), r"'accuracy\[0\]\[0\]'"),
+        (("parameters", "network", "L"), 3 * 10**7, "less than or equal to 10000"),
+        (("parameters", "network", "W"), 2**40, "less than or equal to 10000"),
+        (("parameters", "network", "name"), "os:path", "'os:path'.*--trust"),
+    ],
+)
+def test_a_strangers_numbers_that_cannot_be_and_modules_are_refused(copy_of, at, value, message):
+    folder = copy_of("i-resnext")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps(put(metrics, at, value)))
+    refused(folder, message)
 
 
 @pytest.mark.slow

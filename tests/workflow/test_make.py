@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from anyslice.pipeline.recovery import let_sigterm_in
+from anyslice.errors import AnysliceError
+from anyslice.pipeline import recovery
 
 SNAKEFILE = """
 rule all:
@@ -48,7 +49,13 @@ def test_several_that_waited_for_one_that_is_killed_take_turns(tmp_path):
 
 def test_sigterm_stops_snakemake_while_it_chooses_jobs():
     scheduler = SimpleNamespace(_lock=Lock(), _open_jobs=Semaphore(0), _user_kill=None)
-    let_sigterm_in(scheduler)
+    recovery.let_sigterm_in(scheduler)
     with scheduler._lock:  # as while jobs are chosen, by the thread that handles signals
         JobScheduler.exit_gracefully(scheduler)
     assert scheduler._user_kill == "graceful"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(recovery.os, "access", lambda *_: False)
+    with pytest.raises(AnysliceError, match="make the folder writable, or work in a copy"):
+        recovery.refuse_read_only_folder()

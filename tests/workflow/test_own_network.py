@@ -87,11 +87,11 @@ def test_it_is_tried_exported_timed_and_predicts_like_the_others(project, run, t
     assert len(json.loads(tried.read_text())["test_error"]) == 2
     Image.new("L", (28, 28), 99).save(tmp_path / "grey.png")
     exported, measured, figure = (str(tmp_path / name) for name in ("exported", "l.json", "l.pdf"))
-    run(project, "anyslice", "export", FOLDER, "--output", exported)
+    run(project, "anyslice", "export", FOLDER, "--trust", "--output", exported)
     said = run(tmp_path, "anyslice", "predict", exported, "grey.png", "--json").stdout
     assert json.loads(said[said.index("[") :])[0]["image"] == "grey.png"
     run(project, "anyslice", "latency", exported, "--batch", "1", "--output", measured)
-    run(project, "anyslice", "latency", "--measured", measured, "--figure", figure)
+    run(project, "anyslice", "latency", "--measured", measured, "--trust", "--figure", figure)
     assert "Slimmable ResNet" in PdfReader(figure).pages[0].extract_text()
 
 

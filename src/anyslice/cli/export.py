@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from anyslice.cli.options import FOLDER
+from anyslice.cli.options import FOLDER, trust_option
 from anyslice.config.checked_yaml import ParameterError
 from anyslice.config.dataset import load_description
 from anyslice.export.folder import export_run
@@ -17,7 +17,8 @@ from anyslice.export.run_folder import load_run
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--output", type=FOLDER, default=Path("exported"), help="The folder to write.")
 @click.option("--licence", default="not stated", help="Of the weights, to be written there.")
-def export(run: Path, output: Path, licence: str) -> None:
+@trust_option
+def export(run: Path, output: Path, licence: str, trust: bool) -> None:
     """Write the trained network in the folder RUN for `anyslice predict` and other programs.
 
     The folder has model.json (image format, labels, costs, errors, calibration), the sub-networks
@@ -25,7 +26,7 @@ def export(run: Path, output: Path, licence: str) -> None:
     README.md. Each graph is checked against the network; one that is there already is left as it is
     if it gives the same.
     """
-    trained = load_run(run)
+    trained = load_run(run, trust=trust)
     try:
         data = load_description(trained.training["dataset"])
     except ParameterError:  # not described here

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pandas as pd
 
-from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options
+from anyslice.cli.options import COUNT, EXISTING, FILE, prediction_options, trust_option
 from anyslice.costs import latency as costs
 from anyslice.costs.machine import this_machine
 from anyslice.figures.latency import draw
@@ -23,6 +23,7 @@ from anyslice.runtime import AnytimePredictor
 @click.option("--measured", type=EXISTING, help="What --output wrote before: measure nothing.")
 @click.option("--figure", type=FILE, help="Also plot error against time, as PDF or PNG.")
 @click.option("--output", type=FILE, help="Also write times and machine to this JSON file.")
+@trust_option
 @prediction_options
 def latency(
     models: tuple[Path, ...],
@@ -30,6 +31,7 @@ def latency(
     measured: Path | None,
     figure: Path | None,
     output: Path | None,
+    trust: bool,
     **execution: Any,
 ) -> None:
     """Time every sub-network of the exported folders MODEL, in turns.
@@ -40,7 +42,7 @@ def latency(
     if bool(models) == bool(measured):
         raise click.UsageError("give folders of exported networks, or --measured")
     if measured:
-        found = costs.read_comparison(measured)
+        found = costs.read_comparison(measured, trust=trust)
     else:
         predictors = [AnytimePredictor(folder, **execution) for folder in models]
         rows = [

@@ -12,6 +12,7 @@ from anyslice.jobs.slurm import wait_for_jobs
 from anyslice.pipeline.recovery import (
     STARTING,
     refuse_lock_of_another_host,
+    refuse_read_only_folder,
     remove_stale_lock,
     use_writable_cache,
     wait_for_snakemake,
@@ -40,6 +41,7 @@ def make(arguments: tuple[str, ...]) -> None:
     has left, and removes the lock of one that was killed on this machine. ANYSLICE_PROFILE names a
     workflow profile to use, such as profiles/slurm. DVC's stages run through it.
     """
+    refuse_read_only_folder()
     use_writable_cache()
     wait_for_snakemake()
     refuse_lock_of_another_host()

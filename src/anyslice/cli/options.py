@@ -18,6 +18,10 @@ SEED = click.IntRange(min=0)
 
 SCALE_HELP = "A scale in params/, or the path of a YAML file."
 
+trust_option = click.option(
+    "--trust", is_flag=True, help="Allow code of a network family outside the package to be run."
+)
+
 
 def prediction_options(verb: F) -> F:
     """The options that say what runs an exported network."""

@@ -21,12 +21,14 @@ from pydantic.dataclasses import dataclass
 from anyslice.config.checked_yaml import (
     STRICT,
     ParameterError,
-    Positive,
     Problem,
     check,
 )
 
 PACKAGE = __name__.partition(".")[0]
+
+Size = Annotated[int, Field(ge=1, le=10_000)]
+"""Of layers, channels, branches; more, by a slip or in a stranger's file, would fill the memory."""
 
 LARGEST_SMALL_IMAGE = 64
 """Side in pixels; larger images take the stem of ImageNet and one stage more."""
@@ -73,10 +75,10 @@ class NetworkParams:
 class BranchedParams(NetworkParams):
     """L residual blocks with C branches; W and B are the widths of the first stage."""
 
-    L: Positive
-    W: Positive
-    B: Positive
-    C: Positive
+    L: Size
+    W: Size
+    B: Size
+    C: Size
 
     def problems(self, image_size: int) -> Iterator[Problem]:
         """L is a multiple of the stages, and the last of them has pixels."""
@@ -100,7 +102,7 @@ class ResNeXtParams(BranchedParams):
 class ThinParams(BranchedParams):
     """K thin sub-networks, which have `k C / K` branches."""
 
-    K: Positive
+    K: Size
 
     @property
     def subnetworks(self) -> int:
@@ -152,7 +154,7 @@ class ShallowResNeXtParams(BranchedParams):
     """
 
     name: Literal["shallow-resnext"]
-    only: Positive | None = None
+    only: Size | None = None
 
     @property
     def subnetworks(self) -> int:
@@ -180,13 +182,13 @@ class MSDNetParams(NetworkParams):
     """
 
     name: Literal["msdnet"]
-    K: Positive
-    base: Positive
-    step: Positive
-    channels: Positive
-    growth: Positive
-    growth_factors: tuple[Positive, ...]
-    bottleneck_factors: tuple[Positive, ...]
+    K: Size
+    base: Size
+    step: Size
+    channels: Size
+    growth: Size
+    growth_factors: tuple[Size, ...]
+    bottleneck_factors: tuple[Size, ...]
     head: Literal["one-layer", "original"] = "one-layer"
 
     @property
@@ -209,8 +211,8 @@ class ResNetParams(NetworkParams):
     """ResNet for small images (He et al., 2016): 20, 32, 44, 56, 110 layers in the publication."""
 
     name: Literal["resnet"]
-    depth: Positive
-    width: Positive = 16
+    depth: Size
+    width: Size = 16
 
     def problems(self, image_size: int) -> Iterator[Problem]:
         """Three stages of n blocks of two layers, a first and a last layer."""
@@ -228,8 +230,8 @@ class DenseNetBCParams(NetworkParams):
     """
 
     name: Literal["densenet-bc"]
-    depth: Positive
-    growth: Positive
+    depth: Size
+    growth: Size
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     def problems(self, image_size: int) -> Iterator[Problem]:
@@ -279,6 +281,20 @@ def _too_small(image_size: int, stages: int) -> Iterator[Problem]:
 
 class FamilyError(ParameterError):
     """A family outside the package cannot be found or used."""
+
+
+def refuse_unless_trusted(name: object, path: Path, trust: bool) -> None:
+    """Let a data file name a family outside the package only if its user trusts the file.
+
+    Raises:
+        FamilyError: otherwise, since the family's module would be imported and its code run.
+    """
+    if ":" in str(name) and not trust:
+        raise FamilyError(
+            f"{path} names a network family outside the package, {name!r}: to read it, the code of "
+            "that module is run. If you trust the file and the module, say so with --trust "
+            "(in Python trust=True)"
+        )
 
 
 class Family(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from anyslice.config.families import FAMILIES
+from anyslice.config.families import FAMILIES, refuse_unless_trusted
 from anyslice.costs.machine import Machine
 from anyslice.costs.steps import take_turns
 from anyslice.errors import AnysliceError
@@ -65,8 +65,11 @@ class Comparison:
     rows: Annotated[tuple[TimedWay, ...], Field(min_length=1)]
 
 
-def read_comparison(path: Path) -> Comparison:
+def read_comparison(path: Path, *, trust: bool = False) -> Comparison:
     """What `anyslice latency --output` wrote.
+
+    Args:
+        trust: that modules of families outside the package may be imported, for their colours.
 
     Raises:
         AnysliceError: if it is something else, or a network's family is not to be found.
@@ -78,6 +81,7 @@ def read_comparison(path: Path) -> Comparison:
             f"{path} is not what `anyslice latency MODEL... --output` writes"
         ) from None
     for name in {row.network_name for row in found.rows} - {""}:
+        refuse_unless_trusted(name, path, trust)
         FAMILIES[name]  # one outside the package is known from now on
     return found
 

@@ -31,6 +31,15 @@ CLOCK_SKEW = 5
 """Seconds by which the clocks of a cluster's machines may differ without a word."""
 
 
+def refuse_read_only_folder() -> None:
+    """Raise AnysliceError if Snakemake, which also in a dry run writes, could not work here."""
+    if not os.access(".", os.W_OK):
+        raise AnysliceError(
+            f"{Path.cwd()} cannot be written, and Snakemake keeps its records there, in "
+            ".snakemake: make the folder writable, or work in a copy of it"
+        )
+
+
 def wait_for_snakemake() -> None:
     """Wait, and say so, while a Snakemake works in the current folder.
 

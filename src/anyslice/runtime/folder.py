@@ -109,6 +109,15 @@ def read_model(folder: Path) -> Model:
     return model
 
 
+def check_model(document: Any, path: Path) -> Model:
+    """A document like model.json, from another file.
+
+    Raises:
+        ModelFolderError: as `read_model`.
+    """
+    return _model(_Value(document, str(path), ""))
+
+
 def read_graph(folder: Path, name: str, model: Model) -> bytes:
     """The graph of a name as it was exported.
 
