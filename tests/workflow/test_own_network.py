@@ -99,6 +99,8 @@ def test_it_is_tried_exported_timed_and_predicts_like_the_others(project, run, t
 def test_where_its_module_is_not_found_exporting_says_so(project, run, tmp_path):
     copied = shutil.copytree(project / FOLDER, tmp_path / "copied")
     said = run(tmp_path, "anyslice", "export", str(copied), check=False)
+    assert "names a network family outside the package" in said.stdout
+    said = run(tmp_path, "anyslice", "export", str(copied), "--trust", check=False)
     assert said.returncode == 1
     assert "module 'examples.families' cannot be imported" in said.stdout
 
