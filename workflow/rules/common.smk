@@ -153,3 +153,9 @@ def required(files):
         str(file) for file in files if not Path(file).exists()
     )
     return files
+
+
+def source_of(dataset):
+    """The option that names a data set's folder, if it has one."""
+    folder = config["sources"].get(dataset)
+    return f"--source {quote(folder)}" if folder else ""

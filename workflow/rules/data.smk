@@ -1,11 +1,5 @@
 # From a data set's sources to verified tensors or image files. Where the files of a data set lie in
 # a folder of yours, name it: --config 'sources={imagenet: /path/to/ILSVRC2012}'.
-def source_of(dataset):
-    """The option that names a data set's folder, if it has one."""
-    folder = config["sources"].get(dataset)
-    return f"--source {quote(folder)}" if folder else ""
-
-
 wildcard_constraints:
     dataset="[^/]+",
 
